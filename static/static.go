@@ -1,0 +1,2 @@
+// Package static holds the files the pages need: styles, scripts, icons. Nothing is loaded from elsewhere.
+package static

@@ -1,0 +1,102 @@
+package store
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/verify"
+)
+
+// DestinationState is whether deliveries to a destination go out.
+type DestinationState string
+
+const (
+	DestinationActive DestinationState = "active"
+	DestinationPaused DestinationState = "paused"
+	DestinationBroken DestinationState = "broken"
+)
+
+// Signing is how a request to a destination is signed.
+type Signing string
+
+const (
+	SigningPlenigo          Signing = "plenigo" // fresh plenigo-signature by the source's current secret
+	SigningStandardWebhooks Signing = "standard-webhooks"
+	SigningNone             Signing = "none"
+)
+
+// Destination is where events are sent, with its headers in clear.
+type Destination struct {
+	ID            int64
+	Name          string
+	URL           string
+	Match         *string // filter of arriving events; nil: manual only; "": every accepted event
+	Signing       Signing
+	Headers       []verify.Header // sent along; secret
+	Timeout       time.Duration
+	RetrySchedule []time.Duration // wait before each retry
+	State         DestinationState
+	Demo          bool
+	CreatedAt     time.Time
+}
+
+// Trigger is what caused a delivery.
+type Trigger string
+
+const (
+	TriggerAutomatic Trigger = "automatic"
+	TriggerManual    Trigger = "manual"
+	TriggerReplay    Trigger = "replay"
+)
+
+// DeliveryState is where a delivery stands.
+//
+//	pending ─▶ sending ─▶ succeeded
+//	              │ ▲
+//	              ▼ │ retry
+//	           waiting ─▶ exhausted (no retry left) · cancelled (destination removed, or by a user)
+type DeliveryState string
+
+const (
+	DeliveryPending   DeliveryState = "pending"
+	DeliverySending   DeliveryState = "sending"
+	DeliverySucceeded DeliveryState = "succeeded"
+	DeliveryWaiting   DeliveryState = "waiting"
+	DeliveryExhausted DeliveryState = "exhausted"
+	DeliveryCancelled DeliveryState = "cancelled"
+)
+
+// Delivery is one event to one destination for one cause.
+type Delivery struct {
+	ID            uuid.UUID
+	EventID       uuid.UUID
+	DestinationID int64
+	Destination   string // name
+	Trigger       Trigger
+	State         DeliveryState
+	Attempts      int // attempts begun
+	RequestedBy   string
+	Reason        string
+	CreatedAt     time.Time
+	NextAttemptAt time.Time // zero: none planned
+	FinishedAt    time.Time // zero: not finished
+	LastStatus    int       // 0: no answer yet
+	LastError     string
+	History       []Attempt // filled by ListDeliveries, oldest first
+}
+
+// Attempt is one HTTP try of a delivery.
+type Attempt struct {
+	Number            int
+	StartedAt         time.Time
+	Duration          time.Duration // negative: begun and never ended
+	RequestURL        string
+	RequestHeader     http.Header // values of secret headers left out
+	Status            int         // 0: no answer
+	ResponseHeader    http.Header
+	ResponseBody      []byte // bounded
+	ResponseTruncated bool
+	Error             string
+}

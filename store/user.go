@@ -1,0 +1,31 @@
+package store
+
+import "time"
+
+// Role is what a user may do.
+type Role string
+
+const (
+	RoleViewer   Role = "viewer"
+	RoleOperator Role = "operator"
+	RoleAdmin    Role = "admin"
+)
+
+// User is someone who may log in.
+type User struct {
+	ID           int64
+	Name         string
+	Role         Role
+	SessionEpoch int // a session of an older epoch is over
+	CreatedAt    time.Time
+}
+
+// AuditEntry says who did what to what, and why. It never holds secrets or payloads.
+type AuditEntry struct {
+	At      time.Time
+	Actor   string
+	Action  string // noun.verb
+	Subject string
+	Reason  string
+	Detail  map[string]any
+}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"recall/store"
@@ -44,14 +43,6 @@ func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.E
 
 // Redispatch makes a manual delivery of one event to one destination, with an audit entry, in one transaction.
 // Rejected events are refused with ErrRejected.
-func (d *Dispatcher) Redispatch(ctx context.Context, r Redispatch) (*store.Delivery, error) {
+func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error) {
 	panic("contract")
-}
-
-// Redispatch is the wish of a person.
-type Redispatch struct {
-	EventID     uuid.UUID
-	Destination string // name
-	By          string // user name, or "cli:" and the system's user
-	Reason      string
 }

@@ -100,3 +100,11 @@ type Attempt struct {
 	ResponseTruncated bool
 	Error             string
 }
+
+// Redispatch is a person's wish to send one event to one destination again.
+type Redispatch struct {
+	EventID     uuid.UUID
+	Destination string // name
+	By          string // user name, or "cli:" and the system's user
+	Reason      string
+}

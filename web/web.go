@@ -7,14 +7,13 @@ import (
 	"net/http"
 	"time"
 
-	"recall/dispatch"
 	"recall/seal"
 	"recall/store"
 )
 
 // Redispatcher sends an event again; dispatch.Dispatcher is one.
 type Redispatcher interface {
-	Redispatch(ctx context.Context, r dispatch.Redispatch) (*store.Delivery, error)
+	Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error)
 }
 
 // Options of a Server.

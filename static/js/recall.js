@@ -1,0 +1,81 @@
+// What the pages do better with JavaScript; every page works without it.
+(() => {
+  "use strict";
+
+  // Copy buttons are hidden until they can work.
+  const prepare = (root) => {
+    if (!navigator.clipboard) return;
+    for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
+  };
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button[data-copy]");
+    if (!button) return;
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.classList.add("done");
+      button.setAttribute("aria-label", "Copied");
+      setTimeout(() => {
+        button.classList.remove("done");
+        button.setAttribute("aria-label", button.title);
+      }, 1500);
+    } catch { /* the text can still be marked and copied by hand */ }
+  });
+
+  // "2 min ago" stays true while the page is open.
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const age = (seconds) => {
+    const ahead = seconds < 0;
+    seconds = Math.abs(seconds);
+    if (seconds < 5) return "just now";
+    const [size, name] = units.find(([size]) => seconds >= size) || units[3];
+    const text = Math.floor(seconds / size) + " " + name;
+    return ahead ? "in " + text : text + " ago";
+  };
+  // The server's clock counts: the page says what time it was there, so a wrong clock here does no harm.
+  const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
+  const tick = () => {
+    for (const time of document.querySelectorAll("time[data-age]")) {
+      const text = age((Date.now() - skew - Date.parse(time.dateTime)) / 1000);
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+  setInterval(tick, 5000);
+
+  // "/" goes to the search box; Escape closes the menu.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      const menu = document.querySelector(".menu[open]");
+      if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+      return;
+    }
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select")) return;
+    const box = document.getElementById("q");
+    if (box) { event.preventDefault(); box.focus(); box.select(); }
+  });
+  document.addEventListener("click", (event) => {
+    const menu = document.querySelector(".menu[open]");
+    if (menu && !menu.contains(event.target)) menu.open = false;
+  });
+
+  // Choosing from a list of the filter searches at once.
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
+  });
+
+  // What was opened stays open when a part of the page is renewed.
+  let open = [];
+  document.addEventListener("htmx:beforeSwap", () => {
+    open = [...document.querySelectorAll("details[id][open]")].map((d) => d.id);
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    for (const id of open) {
+      const details = document.getElementById(id);
+      if (details) details.open = true;
+    }
+    prepare(document);
+    tick();
+  });
+
+  prepare(document);
+})();

@@ -6,7 +6,6 @@
 package verify
 
 import (
-	"net/http"
 	"time"
 )
 
@@ -113,5 +112,3 @@ type Result struct {
 
 // Policy checks callbacks of one source. Make it with NewPolicy; it is safe for concurrent use.
 type Policy struct{ settings Settings }
-
-var _ = http.Header{}

@@ -1,10 +1,16 @@
 // Package web is the admin UI: pages, forms and log-in on the admin listener.
+//
+// A page is a handler, a view model and a template side by side in files of one name: event_list.go, event_list.templ.
+// A handler makes five moves: who, parameters, query, view model, render; it returns an error, and one wrapper
+// (server.go) makes the error page. Every page works without JavaScript.
 package web
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"recall/seal"
@@ -30,4 +36,22 @@ type Options struct {
 }
 
 // NewHandler serves the admin listener.
-func NewHandler(o Options) (http.Handler, error) { panic("contract") }
+func NewHandler(o Options) (http.Handler, error) {
+	if o.DB == nil {
+		return nil, errors.New("web: no store given")
+	}
+	if o.Redispatch == nil {
+		return nil, errors.New("web: nothing to redispatch with given")
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Ready == nil {
+		o.Ready = o.DB.Ping
+	}
+	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
+	return newServer(o).handler(), nil
+}

@@ -1,0 +1,204 @@
+package web
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/filter"
+)
+
+// fieldKeys are the filter's keys that have a field of their own beside the search box, in the order shown.
+var fieldKeys = []filter.Key{
+	filter.KeySource, filter.KeyVerdict, filter.KeyType, filter.KeyEntity, filter.KeyCustomer, filter.KeyAfter, filter.KeyBefore,
+}
+
+// eventQuery is what the address of the list says.
+type eventQuery struct {
+	Text          string // the filter as text
+	Base          string // the filter the list showed before, kept while Text has a mistake in it
+	Before, After uuid.UUID
+	Live          bool
+}
+
+func (q eventQuery) url() string {
+	v := url.Values{}
+	if q.Text != "" {
+		v.Set("q", q.Text)
+	}
+	if q.Base != "" {
+		v.Set("base", q.Base)
+	}
+	if q.Before != uuid.Nil {
+		v.Set("before", q.Before.String())
+	}
+	if q.After != uuid.Nil {
+		v.Set("after", q.After.String())
+	}
+	if q.Live {
+		v.Set("live", "1")
+	}
+	if len(v) == 0 {
+		return "/events"
+	}
+	// A filter in the address is to be read by people too: what need not be escaped is not.
+	return "/events?" + strings.NewReplacer("%3A", ":", "%2C", ",", "%2F", "/", "%2A", "*").Replace(v.Encode())
+}
+
+// filterURL is the address of the list with one term.
+func filterURL(key filter.Key, value string) string {
+	return eventQuery{Text: termText(key, value)}.url()
+}
+
+// parseEventQuery reads the address. Ids that are none are a mistake in a link, said plainly.
+func parseEventQuery(v url.Values) (eventQuery, error) {
+	q := eventQuery{Text: strings.TrimSpace(v.Get("q")), Base: strings.TrimSpace(v.Get("base")), Live: v.Get("live") == "1"}
+	for name, id := range map[string]*uuid.UUID{"before": &q.Before, "after": &q.After} {
+		text := v.Get(name)
+		if text == "" {
+			continue
+		}
+		parsed, err := uuid.Parse(text)
+		if err != nil {
+			return q, mistake("In the address, " + name + " must be the id of an event.")
+		}
+		*id = parsed
+	}
+	return q, nil
+}
+
+// isSearch tells a search just sent from an address to show: the form always sends its fields.
+func isSearch(v url.Values) bool {
+	for _, key := range fieldKeys {
+		if v.Has("set." + string(key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// mergeSearch makes one text of the search box and of the fields beside it. The form also says which filter the page
+// showed (base): only a field that was changed since then changes the text, so that what was typed into the box counts
+// as well.
+func mergeSearch(v url.Values, now time.Time) eventQuery {
+	text, base := strings.TrimSpace(v.Get("q")), strings.TrimSpace(v.Get("base"))
+	q := eventQuery{Text: text, Live: v.Get("live") == "1"}
+
+	baseFilter, err := filter.Parse(base, now)
+	if err != nil {
+		base, baseFilter = "", filter.Filter{}
+	}
+	was := fieldValues(baseFilter)
+	changed := map[filter.Key]string{}
+	for _, key := range fieldKeys {
+		name := "set." + string(key)
+		if value := strings.TrimSpace(v.Get(name)); v.Has(name) && value != was[key] {
+			changed[key] = value
+		}
+	}
+
+	f, err := filter.Parse(text, now)
+	if err != nil {
+		// The text cannot be taken apart, so the fields are added to its end; the page says what is wrong.
+		for _, key := range fieldKeys {
+			if changed[key] != "" {
+				q.Text = strings.TrimSpace(q.Text + " " + termText(key, changed[key]))
+			}
+		}
+		q.Base = base
+		return q
+	}
+	if len(changed) > 0 {
+		q.Text = replaceTerms(f, changed)
+	}
+	if _, err := filter.Parse(q.Text, now); err != nil {
+		q.Base = base
+	}
+	return q
+}
+
+// replaceTerms writes the filter with other values for some keys. Only terms a field can show are replaced: a negated
+// term stays.
+func replaceTerms(f filter.Filter, values map[filter.Key]string) string {
+	var parts []string
+	written := map[filter.Key]bool{}
+	for _, term := range f.Terms {
+		value, changes := values[term.Key]
+		if !changes || term.Negated {
+			parts = append(parts, filterText(filter.Filter{Terms: []filter.Term{term}}))
+			continue
+		}
+		if value != "" && !written[term.Key] {
+			parts = append(parts, termText(term.Key, value))
+		}
+		written[term.Key] = true
+	}
+	for _, key := range fieldKeys {
+		if value := values[key]; value != "" && !written[key] {
+			parts = append(parts, termText(key, value))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// termText writes a term of one key from what stands in its field, which may be several values, as in the box. What the
+// language cannot read is quoted whole.
+func termText(key filter.Key, value string) string {
+	text := string(key) + ":" + value
+	// The time does not matter here: only the form is looked at.
+	if f, err := filter.Parse(text, time.Unix(1<<31, 0)); err == nil && len(f.Terms) == 1 {
+		return text
+	}
+	return string(key) + ":" + filter.Quote(value)
+}
+
+// filterText writes a filter as it was written: ages stay ages, so that a bookmark of the last two hours stays one.
+func filterText(f filter.Filter) string {
+	var terms []string
+	for _, term := range f.Terms {
+		minus := ""
+		if term.Negated {
+			minus = "-"
+		}
+		terms = append(terms, minus+string(term.Key)+":"+valuesText(term))
+	}
+	return strings.Join(terms, " ")
+}
+
+func valuesText(term filter.Term) string {
+	var values []string
+	for _, v := range term.Values {
+		values = append(values, filter.Quote(v.Text))
+	}
+	return strings.Join(values, ",")
+}
+
+// fieldValues says what stands in the fields for a filter: the values of the first term of each key that is not negated.
+func fieldValues(f filter.Filter) map[filter.Key]string {
+	values := map[filter.Key]string{}
+	for _, term := range f.Terms {
+		if !term.Negated && values[term.Key] == "" {
+			values[term.Key] = valuesText(term)
+		}
+	}
+	return values
+}
+
+// filterProblem shows a mistake in a filter text where it is.
+type filterProblem struct {
+	Message        string
+	Start, At, End string // the text before the mistake, the word with it, the rest
+}
+
+func newFilterProblem(text string, err error) *filterProblem {
+	var mistake *filter.Error
+	if !errors.As(err, &mistake) {
+		return &filterProblem{Message: err.Error(), Start: text}
+	}
+	at := max(0, min(mistake.Pos, len(text)))
+	end := at + strings.IndexAny(text[at:]+" ", " \t\n")
+	return &filterProblem{Message: mistake.Message, Start: text[:at], At: text[at:end], End: text[end:]}
+}

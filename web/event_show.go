@@ -1,0 +1,340 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/filter"
+	"recall/plenigo"
+	"recall/store"
+)
+
+// eventView is the model of one event's page.
+type eventView struct {
+	page
+	ID           string
+	Verdict      mood
+	Says         string // the verdict in a sentence
+	Entity       string
+	Callback     string
+	EntityID     string
+	EntityURL    string
+	Repeat       string
+	NewType      bool
+	Received     timeView
+	ReceivedAt   string
+	Source       link // Text is the name
+	Slug         link // to the list of its events
+	Customers    []customerView
+	Answered     int
+	AnsweredTone string
+	APIVersion   string
+	Sender       string
+	SHA256       string
+	ChangedAt    string
+	Checks       []checkView
+	Payload      payloadView
+	Headers      []headerView
+	Deliveries   []deliveryView
+	Poll         string // how often deliveries are renewed; "" when nothing is going on
+	Redispatch   redispatchView
+	Arrivals     []arrivalView
+	NewerURL     string
+	OlderURL     string
+}
+
+type customerView struct {
+	link
+	Paths []string // where the body names the customer
+}
+
+type checkView struct {
+	mood
+	Name string
+	Text string
+}
+
+// arrivalView is one of the equal callbacks.
+type arrivalView struct {
+	URL      string
+	Name     string
+	This     bool
+	At       string
+	Time     timeView
+	Verdict  mood
+	Answered int
+}
+
+// shownArrivals bounds the list of arrivals: plenigo sends at most four, a broken sender any number.
+const shownArrivals = 20
+
+func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
+	e, err := s.findEvent(r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	source, err := s.sourceOf(r, e.SourceID)
+	if err != nil {
+		return err
+	}
+	deliveries, err := s.DB.ListDeliveries(ctx, e.ID)
+	if err != nil {
+		return fmt.Errorf("listing deliveries: %w", err)
+	}
+	destinations, err := s.DB.ListDestinations(ctx)
+	if err != nil {
+		return fmt.Errorf("listing destinations: %w", err)
+	}
+	arrivals, err := s.DB.Arrivals(ctx, e.ID)
+	if err != nil {
+		return fmt.Errorf("listing arrivals: %w", err)
+	}
+	older, err := s.DB.ListEvents(ctx, store.EventQuery{Limit: 1, Before: e.ID})
+	if err != nil {
+		return fmt.Errorf("finding the event before: %w", err)
+	}
+	newer, err := s.DB.ListEvents(ctx, store.EventQuery{Limit: 1, After: e.ID})
+	if err != nil {
+		return fmt.Errorf("finding the event after: %w", err)
+	}
+
+	v := newEventView(s.newPage(r, ""), e, source, r.URL.Query().Get("view"))
+	v.Messages = s.takeFlashes(w, r)
+	v.setDeliveries(deliveries)
+	v.Redispatch = newRedispatchView(e, destinations, v.Role)
+	v.setArrivals(arrivals)
+	v.OlderURL, v.NewerURL = neighbourURL(older), neighbourURL(newer)
+	return s.render(w, r, http.StatusOK, eventPage(v))
+}
+
+// findEvent finds the event that the address names.
+func (s *server) findEvent(r *http.Request) (*store.Event, error) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil || id.String() != r.PathValue("id") {
+		return nil, missing("“" + cut(r.PathValue("id"), 60) + "” is not the id of an event. Ids look like 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.")
+	}
+	e, err := s.DB.FindEvent(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, missing("There is no event " + id.String() + ". It may have been erased, or its time to be kept is over.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding event %s: %w", id, err)
+	}
+	return e, nil
+}
+
+// sourceOf finds the source an event came to, removed or not. One that is gone for good is shown by its number.
+func (s *server) sourceOf(r *http.Request, id int64) (*store.Source, error) {
+	source, err := s.DB.FindSourceByID(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return &store.Source{ID: id, Name: fmt.Sprintf("source %d", id)}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding source %d: %w", id, err)
+	}
+	return source, nil
+}
+
+func eventURL(id uuid.UUID) string { return "/events/" + id.String() }
+
+func neighbourURL(p store.EventPage) string {
+	if len(p.Events) == 0 {
+		return ""
+	}
+	return eventURL(p.Events[0].ID)
+}
+
+func newEventView(p page, e *store.Event, source *store.Source, view string) eventView {
+	v := eventView{
+		page:         p,
+		ID:           e.ID.String(),
+		Verdict:      verdictMood(e.Verification.Verdict),
+		Says:         verdictSentence(e.Verification),
+		EntityID:     e.Envelope.EntityID,
+		Received:     newTime(e.ReceivedAt(), p.Now),
+		ReceivedAt:   exact(e.ReceivedAt()),
+		Source:       link{source.Name, "/sources/" + source.Slug},
+		Slug:         link{source.Slug, filterURL(filter.KeySource, source.Slug)},
+		Customers:    customerViews(e.Envelope.Customers),
+		Answered:     e.Answered,
+		AnsweredTone: statusTone(e.Answered),
+		APIVersion:   e.APIVersion,
+		SHA256:       fmt.Sprintf("%x", e.BodySHA256),
+		Checks:       checkViews(e.Verification),
+		Payload:      newPayloadView(e, view),
+		Headers:      headerViews(e.Header, source),
+	}
+	if source.Slug == "" {
+		v.Source.URL, v.Slug.URL = "", ""
+	}
+	v.Entity, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)
+	v.NewType = isNewType(e.Envelope.EntityType, e.Envelope.CallbackType)
+	if v.EntityID != "" {
+		v.EntityURL = entityURL(e.Envelope.EntityType, v.EntityID)
+	}
+	if e.Arrival > 1 {
+		v.Repeat = ordinal(e.Arrival) + " arrival"
+	}
+	if e.Sender.IsValid() {
+		v.Sender = e.Sender.String()
+	}
+	if !e.Envelope.ChangedAt.IsZero() {
+		v.ChangedAt = exact(e.Envelope.ChangedAt)
+	}
+	v.Title = eventTitle(v)
+	return v
+}
+
+func eventTitle(v eventView) string {
+	title := v.Entity
+	if v.Callback != "" {
+		title += " " + v.Callback
+	}
+	if title == "" {
+		title = "Event"
+	}
+	return cut(title+" "+v.EntityID, 100)
+}
+
+// customerViews joins the places that name the same customer.
+func customerViews(links []plenigo.CustomerLink) []customerView {
+	var views []customerView
+	at := map[string]int{}
+	for _, l := range links {
+		i, known := at[l.CustomerID]
+		if !known {
+			i = len(views)
+			at[l.CustomerID] = i
+			views = append(views, customerView{link: link{l.CustomerID, filterURL(filter.KeyCustomer, l.CustomerID)}})
+		}
+		views[i].Paths = append(views[i].Paths, l.Path)
+	}
+	return views
+}
+
+func (v *eventView) setArrivals(events []store.EventSummary) {
+	if len(events) < 2 {
+		return
+	}
+	for i := range events {
+		if i == shownArrivals {
+			break
+		}
+		e := &events[i]
+		v.Arrivals = append(v.Arrivals, arrivalView{
+			URL: eventURL(e.ID), Name: ordinal(e.Arrival) + " arrival", This: e.ID.String() == v.ID,
+			At: exact(e.ReceivedAt), Time: newTime(e.ReceivedAt, v.Now), Verdict: verdictMood(e.Verdict), Answered: e.Answered,
+		})
+	}
+}
+
+// deliveryView is one delivery with its attempts, the newest first.
+type deliveryView struct {
+	ID          string
+	Destination link
+	State       mood
+	Trigger     string
+	Reason      string
+	Created     timeView
+	Next        timeView // zero: no further attempt is planned
+	Finished    bool
+	Attempts    []attemptView
+}
+
+type attemptView struct {
+	ID        string // of the element, so that what is open stays open
+	Number    int
+	Open      bool
+	At        string
+	Result    mood
+	Took      string
+	Error     string
+	URL       string
+	Request   []headerView
+	Response  []headerView
+	Body      []piece
+	Truncated bool
+}
+
+func (v *eventView) setDeliveries(deliveries []*store.Delivery) {
+	for _, d := range deliveries {
+		v.Deliveries = append(v.Deliveries, newDeliveryView(d, v.Now))
+		switch d.State {
+		case store.DeliveryPending, store.DeliverySending:
+			v.Poll = "every 2s"
+		case store.DeliveryWaiting:
+			if v.Poll == "" {
+				v.Poll = "every 10s"
+			}
+		}
+	}
+}
+
+func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
+	v := deliveryView{
+		ID:          "delivery-" + d.ID.String(),
+		Destination: link{d.Destination, "/destinations/" + d.Destination},
+		State:       deliveryMood(d.State),
+		Trigger:     triggerWords(d.Trigger, d.RequestedBy),
+		Reason:      d.Reason,
+		Created:     newTime(d.CreatedAt, now),
+		Finished:    !d.FinishedAt.IsZero(),
+	}
+	if d.State == store.DeliveryWaiting {
+		v.Next = newTime(d.NextAttemptAt, now)
+	}
+	for i := len(d.History) - 1; i >= 0; i-- {
+		v.Attempts = append(v.Attempts, newAttemptView(v.ID, &d.History[i], d.State))
+	}
+	return v
+}
+
+// shownResponse bounds what a page shows of a destination's answer.
+const shownResponse = 4 << 10
+
+func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState) attemptView {
+	v := attemptView{
+		ID:       fmt.Sprintf("%s-%d", delivery, a.Number),
+		Number:   a.Number,
+		At:       exact(a.StartedAt),
+		Error:    a.Error,
+		URL:      a.RequestURL,
+		Request:  headerViews(a.RequestHeader, nil),
+		Response: headerViews(a.ResponseHeader, nil),
+	}
+	switch {
+	case a.Duration < 0 && state == store.DeliverySending:
+		v.Result = mood{toneInfo, "send", "under way"}
+	case a.Duration < 0:
+		v.Result = mood{toneIdle, "dash", "never ended: Recall was stopped meanwhile"}
+	case a.Status == 0:
+		v.Result = mood{toneBad, "cross", "no answer"}
+	case a.Status >= 200 && a.Status < 300:
+		v.Result = mood{toneGood, "check", statusWords(a.Status)}
+	default:
+		v.Result = mood{toneBad, "cross", statusWords(a.Status)}
+	}
+	if a.Duration >= 0 {
+		v.Took = span(a.Duration)
+	}
+	body := string(a.ResponseBody)
+	v.Truncated = a.ResponseTruncated
+	if len(body) > shownResponse {
+		body, v.Truncated = shorten(body, shownResponse), true
+	}
+	v.Body = textPieces(body)
+	return v
+}
+
+// statusWords is a code with its usual name, such as "503 Service Unavailable".
+func statusWords(code int) string {
+	if name := http.StatusText(code); name != "" {
+		return fmt.Sprintf("%d %s", code, name)
+	}
+	return fmt.Sprint(code)
+}

@@ -1,0 +1,133 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"recall/store"
+)
+
+// loginView is the model of the log-in page.
+type loginView struct {
+	page
+	Name  string
+	Next  string
+	Error string
+}
+
+// maxName and maxPassword bound what is compared, hashed and logged.
+const (
+	maxName     = 100
+	maxPassword = 1000
+)
+
+func (s *server) loginShow(w http.ResponseWriter, r *http.Request) error {
+	next := localPath(r.FormValue("next"))
+	if userOf(r) != nil {
+		http.Redirect(w, r, next, http.StatusSeeOther)
+		return nil
+	}
+	return s.render(w, r, http.StatusOK, loginPage(loginView{page: s.newPage(r, "Log in"), Next: next}))
+}
+
+func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	name, password := r.PostForm.Get("name"), r.PostForm.Get("password")
+	v := loginView{page: s.newPage(r, "Log in"), Name: cut(name, maxName), Next: localPath(r.PostForm.Get("next"))}
+	again := func(status int, message string) error {
+		v.Error = message
+		return s.render(w, r, status, loginPage(v))
+	}
+
+	if name == "" || password == "" {
+		return again(http.StatusBadRequest, "Enter your name and your password.")
+	}
+	key := throttleKey{address(r), cut(name, maxName)}
+	if wait := s.throttle.wait(key); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		return again(http.StatusTooManyRequests, "Too many failed attempts. Try again in "+span(wait.Round(time.Second))+".")
+	}
+	user, err := s.checkPassword(r, name, password)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		s.throttle.failed(key)
+		s.audit(r, cut(name, maxName), "user.login_failed", cut(name, maxName))
+		message := "Name or password is wrong."
+		if wait := s.throttle.wait(key); wait > 0 {
+			message += " The next attempt is possible in " + span(wait.Round(time.Second)) + "."
+		}
+		return again(http.StatusUnauthorized, message)
+	case err != nil:
+		return fmt.Errorf("checking a password: %w", err)
+	}
+	s.throttle.succeeded(key)
+	s.audit(r, user.Name, "user.login", user.Name)
+	if err := s.newSession(user).Save(r, w); err != nil {
+		return fmt.Errorf("beginning a session: %w", err)
+	}
+	http.Redirect(w, r, v.Next, http.StatusSeeOther)
+	return nil
+}
+
+// checkPassword lets only a few checks run at once.
+func (s *server) checkPassword(r *http.Request, name, password string) (*store.User, error) {
+	if len(name) > maxName || len(password) > maxPassword {
+		return nil, store.ErrNotFound
+	}
+	select {
+	case s.checks <- struct{}{}:
+		defer func() { <-s.checks }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	return s.DB.CheckPassword(r.Context(), name, password)
+}
+
+func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
+	session := s.session(r)
+	session.Options.MaxAge = -1
+	clear(session.Values)
+	if err := session.Save(r, w); err != nil {
+		return fmt.Errorf("ending the session: %w", err)
+	}
+	s.audit(r, userOf(r).Name, "user.logout", userOf(r).Name)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+	return nil
+}
+
+// audit adds an entry with the address it came from. An audit list that cannot be written stops nobody from logging in
+// or out, but the log says so.
+func (s *server) audit(r *http.Request, actor, action, subject string) {
+	entry := store.AuditEntry{
+		At: s.Now(), Actor: plainText(actor), Action: action, Subject: plainText(subject),
+		Detail: map[string]any{"address": address(r)},
+	}
+	if err := s.DB.AddAudit(r.Context(), entry); err != nil {
+		s.Log.Error("audit entry not written", "action", action, "error", err)
+	}
+}
+
+// address is where the request came from, without the port.
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// formError tells a form that is too large from one that cannot be read.
+func formError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return mistake("The form could not be read. Go back and send it again.")
+}

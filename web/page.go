@@ -1,0 +1,36 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"time"
+)
+
+// page is what every page's view model begins with.
+type page struct {
+	Title    string
+	Section  string // the part of the site the page belongs to: events, sources, destinations, account
+	User     string // who is logged in; "" on the log-in page
+	Role     string
+	Demo     bool
+	Theme    string // light, dark, or "" for the system's
+	Here     string // the page's own address, to come back to
+	Now      time.Time
+	Messages []string // shown once, after something was done
+}
+
+// newPage fills in what does not depend on the page.
+func (s *server) newPage(r *http.Request, title string) page {
+	section, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	p := page{
+		Title: title, Section: section, Demo: s.Demo, Theme: themeOf(r), Now: s.Now(),
+		Here: "/events",
+	}
+	if r.Method == http.MethodGet {
+		p.Here = r.URL.RequestURI()
+	}
+	if user := userOf(r); user != nil {
+		p.User, p.Role = user.Name, string(user.Role)
+	}
+	return p
+}

@@ -1,0 +1,181 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/gorilla/sessions"
+
+	"recall/static"
+	"recall/store"
+)
+
+// server holds what the handlers share.
+type server struct {
+	Options
+	cookies  *sessions.CookieStore
+	throttle *throttle
+	checks   chan struct{} // bounds password checks at one time: each takes memory and a core
+}
+
+func newServer(o Options) *server {
+	return &server{
+		Options:  o,
+		cookies:  newCookieStore(o.Key, o.Secure),
+		throttle: newThrottle(o.Now),
+		checks:   make(chan struct{}, 2),
+	}
+}
+
+// access is who may use a route.
+type access int
+
+const (
+	public   access = iota // no session needed, none looked at: works without the database
+	anyone                 // no session needed, but it is looked at
+	viewer                 // any user
+	operator               // operators and admins
+)
+
+type route struct {
+	pattern string
+	access  access
+	handle  func(http.ResponseWriter, *http.Request) error
+}
+
+func (s *server) routes() []route {
+	return []route{
+		{"GET /health/live", public, s.healthLive},
+		{"GET /health/ready", public, s.healthReady},
+		{"GET /login", anyone, s.loginShow},
+		{"POST /login", anyone, s.loginCreate},
+		{"POST /logout", viewer, s.logout},
+		{"GET /{$}", viewer, s.home},
+		{"GET /events", viewer, s.eventList},
+		{"GET /events/{id}", viewer, s.eventShow},
+		{"GET /events/{id}/raw", viewer, s.eventRaw},
+		{"POST /events/{id}/redispatch", operator, s.eventRedispatch},
+		{"GET /sources", viewer, s.sourceList},
+		{"GET /sources/{slug}", viewer, s.sourceShow},
+		{"GET /destinations", viewer, s.destinationList},
+		{"GET /destinations/{name}", viewer, s.destinationShow},
+		{"GET /account", viewer, s.accountShow},
+		{"POST /account/password", viewer, s.accountPassword},
+		{"POST /theme", viewer, s.themeSet},
+		{"/", viewer, s.nothingHere},
+	}
+}
+
+// handler joins the routes and what stands around them, outermost last.
+func (s *server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, s.page(r.access, r.handle))
+	}
+	mux.Handle("GET "+static.Prefix, static.Handler())
+
+	crossOrigin := http.NewCrossOriginProtection()
+	crossOrigin.SetDenyHandler(s.page(public, func(http.ResponseWriter, *http.Request) error {
+		return refused("This form was sent from another site, so nothing was done. Open the page here and try again.")
+	}))
+	return s.securityHeaders(limitBody(crossOrigin.Handler(mux)))
+}
+
+// page makes an http.Handler of a handler that may fail: it lets in who may come in, and turns errors and panics into
+// error pages.
+func (s *server) page(need access, handle func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				s.fail(w, r, &panicError{p})
+			}
+		}()
+		w.Header().Set("Cache-Control", "no-store")
+		if need != public {
+			var err error
+			if r, err = s.withUser(r); err != nil {
+				s.fail(w, r, err)
+				return
+			}
+		}
+		user := userOf(r)
+		switch {
+		case need == public, need == anyone:
+		case user == nil:
+			s.askToLogIn(w, r)
+			return
+		case need == operator && user.Role == store.RoleViewer:
+			s.fail(w, r, refused("Your role is viewer: you may look at everything, but not send anything. An operator or admin may."))
+			return
+		}
+		if err := handle(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// render writes a page whole or not at all.
+func (s *server) render(w http.ResponseWriter, r *http.Request, status int, c templ.Component) error {
+	var b bytes.Buffer
+	if err := c.Render(r.Context(), &b); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Add("Vary", "HX-Request")
+	w.WriteHeader(status)
+	w.Write(b.Bytes()) // the reader may have gone; there is no one left to tell
+	return nil
+}
+
+// fail answers with an error page. What a person did wrong is said; what went wrong in here is logged once, under an id
+// that the page shows.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return
+	}
+	view := s.errorView(r, err)
+	if view.Status >= http.StatusInternalServerError {
+		view.ID = newErrorID()
+		s.Log.Error("page failed", "error_id", view.ID, "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	if view.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	if err := s.render(w, r, view.Status, errorPage(view)); err != nil {
+		http.Error(w, http.StatusText(view.Status), view.Status)
+	}
+}
+
+// databaseAway tells whether an error happened because the database does not answer.
+func (s *server) databaseAway(r *http.Request) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Second)
+	defer cancel()
+	return s.DB.Ping(ctx) != nil
+}
+
+func newErrorID() string {
+	var b [5]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// home sends to the list of events: it is what people come for.
+func (s *server) home(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, "/events", http.StatusSeeOther)
+	return nil
+}
+
+func (s *server) nothingHere(http.ResponseWriter, *http.Request) error {
+	return missing("There is no page at this address.")
+}

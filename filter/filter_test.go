@@ -1,0 +1,134 @@
+package filter
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+var subject = Subject{
+	ID: "0192b1f4-7a3c-7000-8000-000000000000", Source: "shop", Verdict: "rejected", Reason: "signature_mismatch",
+	EntityType: "CUSTOMER", CallbackType: "CREATION", Entity: "48213", Customers: []string{"48213", "a b"}, ReceivedAt: now.Add(-time.Hour),
+}
+
+func TestMatch(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                                        true,
+		"source:shop":                             true,
+		"SOURCE:Shop verdict:REJECTED":            true,
+		"source:other,shop":                       true,
+		"-source:shop":                            false,
+		"-source:other,none":                      true,
+		"verdict:verified,late":                   false,
+		"reason:signature_mismatch":               true,
+		"type:customer":                           true,
+		"type:customer.creation":                  true,
+		"type:customer.*":                         true,
+		"type:*.creation":                         true,
+		"type:*.deletion":                         false,
+		"type:*":                                  true,
+		"entity:48213":                            true,
+		"entity:customer/48213":                   true,
+		"entity:order/48213":                      false,
+		"customer:48213 customer:\"a b\"":         true,
+		"customer:1":                              false,
+		"after:2h":                                true,
+		"after:30m":                               false,
+		"before:30m after:2026-11-24":             true,
+		"after:2026-11-24T11:00:00Z":              true,
+		"before:2026-11-24T11:00:00Z":             false,
+		"id:0192B1F4-7A3C-7000-8000-000000000000": true,
+	} {
+		f, err := Parse(text, now)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := f.Match(subject); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestErrorsSayWhereAndWhat(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		pos  int
+		want string
+	}{
+		{"hello", 0, "key:value"},
+		{"source:shop colour:red", 12, "Keys are source, verdict"},
+		{"verdict:good", 8, "verified, late or rejected"},
+		{"source:", 7, "needs a value"},
+		{"source:a,,b", 9, "needs a value"},
+		{"type:.x", 5, "customer.creation"},
+		{"type:cust*.x", 5, "stand alone"},
+		{"entity:order/", 7, "entity id"},
+		{"after:yesterday", 6, "30m, 2h, 3d"},
+		{"before:99999w", 7, "30m, 2h, 3d"},
+		{"id:1", 3, "UUID"},
+		{`customer:"a`, 9, "closing quote"},
+		{`customer:"a"b`, 12, "blank"},
+		{"-", 1, "key:value"},
+		{"source:\xff", 0, "UTF-8"},
+		{strings.Repeat("a", 2001), 2000, "longer"},
+		{strings.Repeat("source:a ", 51), 450, "50 terms"},
+		{"source:a" + strings.repeat(",a", 100), 207, "100 values"},
+	} {
+		_, err := Parse(c.text, now)
+		var e *Error
+		if !errors.As(err, &e) || e.Pos != c.pos || !strings.Contains(e.Message, c.want) {
+			t.Errorf("%.40q: %v (%+v)", c.text, err, e)
+		}
+	}
+}
+
+func TestGetAndWithout(t *testing.T) {
+	f, _ := Parse("source:shop type:order.* customer:1,2 -verdict:late", now)
+	if f.Get(KeySource) != "shop" || f.Get(KeyType) != "order" || f.Get(KeyCustomer) != "" || f.Get(KeyVerdict) != "" {
+		t.Errorf("%q %q", f.Get(KeySource), f.Get(KeyType))
+	}
+	if got := f.Without(KeyCustomer).String(); got != "source:shop type:order -verdict:late" {
+		t.Error(got)
+	}
+}
+
+// FuzzParse: nothing panics, and what was read is written so that it reads the same.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := Parse(text, now)
+		if err != nil {
+			return
+		}
+		second, err := Parse(first.String(), now)
+		if err != nil {
+			if len(first.String()) > MaxText {
+				return // quoting made it longer
+			}
+			t.Fatalf("%q written as %q: %v", text, first, err)
+		}
+		if first.String() != second.String() || len(first.Terms) != len(second.Terms) {
+			t.Fatalf("%q, then %q", first, second)
+		}
+		for i := range first.Terms {
+			a, b := first.Terms[i], second.Terms[i]
+			for j := range a.Values {
+				a.Values[j].Text, b.Values[j].Text = "", ""
+			}
+			a.Pos, b.Pos = 0, 0
+			if a.Key != KeySource && a.Key != KeyReason && a.Key != KeyVerdict && !reflect.DeepEqual(a, b) {
+				t.Fatalf("%q: %+v, then %+v", text, a, b)
+			}
+		}
+		if first.Match(subject) != second.Match(subject) {
+			t.Fatalf("%q and %q differ", text, first)
+		}
+	})
+}

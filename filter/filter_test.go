@@ -77,7 +77,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"source:\xff", 0, "UTF-8"},
 		{strings.Repeat("a", 2001), 2000, "longer"},
 		{strings.Repeat("source:a ", 51), 450, "50 terms"},
-		{"source:a" + strings.repeat(",a", 100), 207, "100 values"},
+		{"source:a" + strings.Repeat(",a", 100), 207, "100 values"},
 	} {
 		_, err := Parse(c.text, now)
 		var e *Error

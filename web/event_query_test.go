@@ -27,14 +27,14 @@ func TestMergeSearch(t *testing.T) {
 		"both changed": {
 			q: "verdict:late customer:1", base: "", set: map[string]string{"source": "shop"}, want: "verdict:late customer:1 source:shop",
 		},
-		"negated terms stay":   {q: "-source:shop", base: "-source:shop", set: map[string]string{"source": "app"}, want: "-source:shop source:app"},
-		"several values":       {set: map[string]string{"verdict": "verified,late"}, want: "verdict:verified,late"},
-		"a blank is quoted":    {set: map[string]string{"customer": "a b"}, want: `customer:"a b"`},
-		"a quote is quoted":    {set: map[string]string{"customer": `a"b`}, want: `customer:"a\"b"`},
-		"no second term":       {set: map[string]string{"customer": "1 verdict:late"}, want: `customer:"1 verdict:late"`},
-		"mistake in the text":  {q: "nonsense", base: "source:shop", want: "nonsense", kept: "source:shop"},
-		"mistake in a field":   {q: "source:shop", base: "source:shop", set: map[string]string{"source": "shop", "after": "yesterdayish"}, want: "source:shop after:yesterdayish", kept: "source:shop"},
-		"mistake and a field":  {q: "nonsense", set: map[string]string{"verdict": "late"}, want: "nonsense verdict:late"},
+		"negated terms stay":    {q: "-source:shop", base: "-source:shop", set: map[string]string{"source": "app"}, want: "-source:shop source:app"},
+		"several values":        {set: map[string]string{"verdict": "verified,late"}, want: "verdict:verified,late"},
+		"a blank is quoted":     {set: map[string]string{"customer": "a b"}, want: `customer:"a b"`},
+		"a quote is quoted":     {set: map[string]string{"customer": `a"b`}, want: `customer:"a\"b"`},
+		"no second term":        {set: map[string]string{"customer": "1 verdict:late"}, want: `customer:"1 verdict:late"`},
+		"mistake in the text":   {q: "nonsense", base: "source:shop", want: "nonsense", kept: "source:shop"},
+		"mistake in a field":    {q: "source:shop", base: "source:shop", set: map[string]string{"source": "shop", "after": "yesterdayish"}, want: "source:shop after:yesterdayish", kept: "source:shop"},
+		"mistake and a field":   {q: "nonsense", set: map[string]string{"verdict": "late"}, want: "nonsense verdict:late"},
 		"a broken base is none": {q: "source:shop", base: "nonsense", set: map[string]string{"verdict": "late"}, want: "source:shop verdict:late"},
 	}
 	for name, test := range tests {

@@ -1,0 +1,115 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"recall/store"
+)
+
+// deliveryView is one delivery with its attempts, the newest first.
+type deliveryView struct {
+	ID          string
+	Destination link
+	State       mood
+	Trigger     string
+	Reason      string
+	Created     timeView
+	Next        timeView // zero: no further attempt is planned
+	Finished    bool
+	Attempts    []attemptView
+}
+
+type attemptView struct {
+	ID        string // of the element, so that what is open stays open
+	Number    int
+	Open      bool
+	At        string
+	Result    mood
+	Took      string
+	Error     string
+	URL       string
+	Request   []headerView
+	Response  []headerView
+	Body      []piece
+	Truncated bool
+}
+
+func (v *eventView) setDeliveries(deliveries []*store.Delivery) {
+	for _, d := range deliveries {
+		v.Deliveries = append(v.Deliveries, newDeliveryView(d, v.Now))
+		switch d.State {
+		case store.DeliveryPending, store.DeliverySending:
+			v.Poll = "every 2s"
+		case store.DeliveryWaiting:
+			if v.Poll == "" {
+				v.Poll = "every 10s"
+			}
+		}
+	}
+}
+
+func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
+	v := deliveryView{
+		ID:          "delivery-" + d.ID.String(),
+		Destination: link{d.Destination, "/destinations/" + d.Destination},
+		State:       deliveryMood(d.State),
+		Trigger:     triggerWords(d.Trigger, d.RequestedBy),
+		Reason:      d.Reason,
+		Created:     newTime(d.CreatedAt, now),
+		Finished:    !d.FinishedAt.IsZero(),
+	}
+	if d.State == store.DeliveryWaiting {
+		v.Next = newTime(d.NextAttemptAt, now)
+	}
+	for i := len(d.History) - 1; i >= 0; i-- {
+		v.Attempts = append(v.Attempts, newAttemptView(v.ID, &d.History[i], d.State))
+	}
+	return v
+}
+
+// shownResponse bounds what a page shows of a destination's answer.
+const shownResponse = 4 << 10
+
+func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState) attemptView {
+	v := attemptView{
+		ID:       fmt.Sprintf("%s-%d", delivery, a.Number),
+		Number:   a.Number,
+		At:       exact(a.StartedAt),
+		Error:    a.Error,
+		URL:      a.RequestURL,
+		Request:  headerViews(a.RequestHeader, nil),
+		Response: headerViews(a.ResponseHeader, nil),
+	}
+	switch {
+	case a.Duration < 0 && state == store.DeliverySending:
+		v.Result = mood{toneInfo, "send", "under way"}
+	case a.Duration < 0:
+		v.Result = mood{toneIdle, "dash", "never ended: Recall was stopped meanwhile"}
+	case a.Status == 0:
+		v.Result = mood{toneBad, "cross", "no answer"}
+	case a.Status >= 200 && a.Status < 300:
+		v.Result = mood{toneGood, "check", statusWords(a.Status)}
+	default:
+		v.Result = mood{toneBad, "cross", statusWords(a.Status)}
+	}
+	if a.Duration >= 0 {
+		v.Took = span(a.Duration)
+	}
+	body := string(a.ResponseBody)
+	v.Truncated = a.ResponseTruncated
+	if len(body) > shownResponse {
+		body, v.Truncated = shorten(body, shownResponse), true
+	}
+	v.Body = textPieces(body)
+	return v
+}
+
+// statusWords is a code with its usual name, such as "503 Service Unavailable".
+func statusWords(code int) string {
+	if name := http.StatusText(code); name != "" {
+		return fmt.Sprintf("%d %s", code, name)
+	}
+	return fmt.Sprint(code)
+}

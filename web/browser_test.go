@@ -245,7 +245,7 @@ func TestBrowserLiveListAndPages(t *testing.T) {
 
 	b.open("/sources")
 	b.do(chromedp.Click(".menu summary"), chromedp.Click("button[value=dark]"))
-	b.sees("h1", "Sources")
+	b.sees("html[data-theme=dark] h1", "Sources")
 	if got := asks[string](b, "getComputedStyle(document.documentElement).colorScheme"); got != "dark" {
 		t.Errorf("colour scheme %s", got)
 	}

@@ -1888,7 +1888,7 @@ func customerTitle(c customerView) string {
 		}
 		title += path
 	}
-	return title
+	return plainText(title)
 }
 
 var _ = templruntime.GeneratedTemplate

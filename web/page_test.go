@@ -122,6 +122,10 @@ func (e element) attr(name string) string {
 func (e element) text() string {
 	var b strings.Builder
 	for n := range e.Descendants() {
+		switch n.Data {
+		case "p", "div", "li", "td", "th", "tr", "dt", "dd", "dl", "h1", "h2", "h3", "h4", "label", "option", "pre":
+			b.WriteByte(' ')
+		}
 		if n.Type == html.TextNode {
 			b.WriteString(n.Data)
 		}

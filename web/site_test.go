@@ -169,7 +169,7 @@ func (s *site) as(t testing.TB, name string) *visitor {
 	t.Helper()
 	v := s.visitor(t)
 	if a := v.post("/login", url.Values{"name": {name}, "password": {testPassword}}); a.StatusCode != http.StatusSeeOther {
-		t.Fatalf("logging in as %s: %s\n%s", name, a.Status, a.body)
+		t.Fatalf("logging in as %s: %s: %s", name, a.Status, a.page().one(t, "main").text())
 	}
 	return v
 }
@@ -221,7 +221,7 @@ func (v *visitor) show(path string) element {
 	v.t.Helper()
 	a := v.get(path)
 	if a.StatusCode != http.StatusOK {
-		v.t.Fatalf("GET %s: %s\n%s", path, a.Status, a.body)
+		v.t.Fatalf("GET %s: %s: %s", path, a.Status, a.page().one(v.t, "main").text())
 	}
 	return a.page()
 }

@@ -63,6 +63,16 @@
     if (event.target.matches("select[data-submit]")) event.target.form.requestSubmit();
   });
 
+  // A form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (event.target.method === "post" && button) setTimeout(() => { button.disabled = true; });
+  });
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
+  });
+
   // What was opened stays open when a part of the page is renewed.
   let open = [];
   document.addEventListener("htmx:beforeSwap", () => {

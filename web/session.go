@@ -98,8 +98,12 @@ func (s *server) flash(w http.ResponseWriter, r *http.Request, message string) e
 	return session.Save(r, w)
 }
 
-// takeFlashes returns the messages kept for this page, and forgets them.
+// takeFlashes returns the messages kept for this page, and forgets them. A part of a page that renews itself leaves them
+// alone.
 func (s *server) takeFlashes(w http.ResponseWriter, r *http.Request) []string {
+	if r.Header.Get("HX-Request") != "" {
+		return nil
+	}
 	session := s.session(r)
 	var messages []string
 	for _, f := range session.Flashes() {

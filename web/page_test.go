@@ -32,11 +32,6 @@ func renderText(t testing.TB, c templ.Component) string {
 	return b.String()
 }
 
-func render(t testing.TB, c templ.Component) element {
-	t.Helper()
-	return parsePage(t, strings.NewReader(renderText(t, c)))
-}
-
 // all finds by a selector of simple parts: tag, .class, #id, [name], [name=value], joined by blanks for "somewhere below".
 func (e element) all(selector string) []element {
 	found := []element{e}

@@ -2,229 +2,280 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// TestMain lets the test binary be another process that holds a cluster, told by its environment.
-func TestMain(m *testing.M) {
-	if dir := os.Getenv("RECALL_TEST_HOLD"); dir != "" {
-		if _, err := Open(context.Background(), Options{DataDir: dir}); err != nil {
-			os.Stdout.WriteString("error: " + err.Error() + "\n")
-			os.Exit(1)
+func TestSecondStartFindsItsData(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := open(t, dir)
+	query(t, c, "CREATE TABLE kept AS SELECT 'yes' AS answer")
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.postmaster() != 0 {
+		t.Error("Close left the server running")
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Errorf("closing again: %v", err)
+	}
+	if got := query(t, open(t, dir), "SELECT answer FROM kept"); got != "yes" {
+		t.Errorf("answer %q", got)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := open(t, dir)
+	for name, want := range map[string]string{
+		"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "data_checksums": "on",
+		"listen_addresses": "", "server_encoding": "UTF8", "lc_collate": "C.UTF-8", "TimeZone": "UTC",
+		"log_parameter_max_length": "0", "log_parameter_max_length_on_error": "0", "log_statement": "none",
+	} {
+		if got := query(t, c, "SHOW "+name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
 		}
-		os.Stdout.WriteString("open\n")
-		select {}
 	}
-	os.Exit(m.Run())
-}
-
-func folder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "recall-cluster-")
+	if group, err := syscall.Getpgid(c.postmaster()); err != nil || group != c.postmaster() {
+		t.Errorf("the server is in process group %d (%v), not in one of its own: Ctrl-C would reach it", group, err)
+	}
+	info, err := os.Stat(c.socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
+	if info.Mode().Perm() != 0o700 || !strings.HasPrefix(c.socket, dir) {
+		t.Errorf("socket in %s with mode %v", c.socket, info.Mode())
+	}
+
+	// An operator's own settings, below ours, win.
+	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func open(t *testing.T, dir string) *Cluster {
-	t.Helper()
-	c, err := Open(t.Context(), Options{DataDir: dir})
-	if err != nil {
+	if err := appendFile(filepath.Join(c.dir, "postgresql.conf"), "work_mem = '5MB'\nmax_connections = 30\n"); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close(context.Background()) })
-	return c
+	if got := query(t, open(t, dir), "SELECT current_setting('work_mem') || current_setting('max_connections')"); got != "5MB30" {
+		t.Errorf("own settings: %s", got)
+	}
 }
 
-func query(t *testing.T, c *Cluster, sql string) string {
-	t.Helper()
+// A callback's content must not come into the server's log, by whichever error.
+func TestLogKeepsNoPayload(t *testing.T) {
+	t.Parallel()
+	c := open(t, folder(t))
 	conn, err := pgx.Connect(t.Context(), c.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close(context.Background())
-	var text string
-	if err := conn.QueryRow(t.Context(), sql).Scan(&text); err != nil {
+	if _, err := conn.Exec(t.Context(), "CREATE TABLE letters (body text PRIMARY KEY CHECK (length(body) < 20))"); err != nil {
 		t.Fatal(err)
 	}
-	return text
-}
-
-func hold(t *testing.T, dir string, attr *syscall.SysProcAttr) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "RECALL_TEST_HOLD="+dir)
-	cmd.SysProcAttr = attr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	buf := make([]byte, 1000)
-	n, _ := out.Read(buf)
-	if string(buf[:n]) != "open\n" {
-		t.Fatalf("the other process: %s", buf[:n])
-	}
-	return cmd
-}
-
-func TestDataOutlivesEverything(t *testing.T) {
-	t.Parallel()
-	dir := folder(t)
-	c := open(t, dir)
-	query(t, c, "WITH x AS (SELECT 1) SELECT current_setting('fsync') || current_setting('listen_addresses') FROM x")
-	conn, err := pgx.Connect(t.Context(), c.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.Exec(t.Context(), "CREATE TABLE kept AS SELECT 'yes' AS answer"); err != nil {
-		t.Fatal(err)
-	}
-	conn.Close(t.Context())
-	kept := func(c *Cluster) {
-		t.Helper()
-		if got := query(t, c, "SELECT answer FROM kept"); got != "yes" {
-			t.Errorf("answer %q", got)
+	const body = "confidential"
+	for _, try := range []struct {
+		sql  string
+		args []any
+	}{
+		{"SELECT 'confidential'::integer", nil},
+		{"SELECT $1::text::integer", []any{body}},
+		{"INSERT INTO letters VALUES ($1), ($1)", []any{body}},
+		{"INSERT INTO letters VALUES ($1)", []any{body + body}},
+		{"SELEKT 'confidential'", nil},
+		{"SELECT pg_terminate_backend(pg_backend_pid()), $1::text", []any{body}},
+	} {
+		if _, err := conn.Exec(t.Context(), try.sql, try.args...); err == nil {
+			t.Errorf("%s: no error", try.sql)
 		}
 	}
-
-	// Two hold it: the first one out leaves it running, the last one stops it.
-	second := open(t, dir)
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	kept(second)
-	pid := second.postmaster()
-	if err := second.Close(t.Context()); err != nil {
-		t.Fatal(err)
+	logs, err := filepath.Glob(filepath.Join(c.dir, "log", "*"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no log: %v", err)
 	}
-	if second.postmaster() != 0 || pid == 0 {
-		t.Error("the last one out did not stop it")
+	for _, path := range append(logs, c.startLog()) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), body) {
+			t.Errorf("%s holds the payload: %s", path, text)
+		}
 	}
+}
 
-	// A holder that is killed leaves it running; the next one adopts it.
-	other := hold(t, dir, nil)
-	other.Process.Kill()
-	other.Wait()
-	third := open(t, dir)
-	pid = third.postmaster()
-	kept(third)
+func TestLastOneOutStopsIt(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	first := open(t, dir)
+	second := open(t, dir)
+	other := hold(t, dir)
+	for _, c := range []*Cluster{first, second} {
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if c.postmaster() == 0 {
+			t.Fatal("stopped while another one used it")
+		}
+	}
+	other.leave(t)
+	if first.postmaster() != 0 {
+		t.Error("the last one out, of another process, did not stop it")
+	}
+}
 
-	// The postmaster is killed: the next one recovers.
+func TestManyComeAndGoAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for range 3 {
+				c, err := Open(t.Context(), Options{DataDir: dir})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				conn, err := pgx.Connect(t.Context(), c.URL())
+				if err != nil {
+					t.Error(err)
+				} else {
+					conn.Close(t.Context())
+				}
+				if err := c.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if c := open(t, dir); query(t, c, "SELECT 'x'") != "x" {
+		t.Error("no answer")
+	}
+}
+
+func TestServerKilled(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := open(t, dir)
+	query(t, c, "CREATE TABLE kept AS SELECT 'yes' AS answer")
+	pid := c.postmaster()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	third.Close(t.Context())
-	fourth := open(t, dir)
-	if fourth.postmaster() == pid {
+	// The one that held it is still there, and another one brings the server back for both.
+	again := open(t, dir)
+	if again.postmaster() == pid {
 		t.Error("it is the killed one")
 	}
-	kept(fourth)
-	if got := query(t, fourth, "SELECT current_setting('fsync') || current_setting('listen_addresses') || current_setting('data_checksums')"); got != "onon" {
-		t.Errorf("settings %q", got)
+	if got := query(t, again, "SELECT answer FROM kept"); got != "yes" {
+		t.Errorf("answer %q", got)
 	}
-	if err := fourth.Close(t.Context()); err != nil {
+	if got := query(t, c, "SELECT answer FROM kept"); got != "yes" {
+		t.Errorf("answer to the first holder %q", got)
+	}
+}
+
+func TestHolderKilled(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	killed := hold(t, dir)
+	killed.kill()
+	c := open(t, dir)
+	if pid := c.postmaster(); pid != killed.postmaster {
+		t.Errorf("process %d, want %d adopted", pid, killed.postmaster)
+	}
+	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if c.postmaster() != 0 {
+		t.Error("the adopted server was not stopped")
 	}
 
-	// A pid file whose number another program has now does not keep it from starting.
-	if err := os.WriteFile(filepath.Join(fourth.dir, "postmaster.pid"), []byte("1\n"), 0o600); err != nil {
+	// Both killed.
+	killed = hold(t, dir)
+	killed.kill()
+	if err := syscall.Kill(killed.postmaster, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	kept(open(t, dir))
+	if query(t, open(t, dir), "SELECT 'x'") != "x" {
+		t.Error("no answer")
+	}
+}
+
+// After a restart of the machine the process number in postmaster.pid may be any program's.
+func TestStaleProcessNumber(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	c := open(t, dir)
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stranger := exec.Command("sleep", "60")
+	stranger.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner.credential}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { stranger.Process.Kill(); stranger.Wait() }()
+	note := []byte(strings.Join([]string{strconv.Itoa(stranger.Process.Pid), c.dir, "0", "5432", c.socket, ""}, "\n"))
+	if err := os.WriteFile(c.pidPath(), note, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.owner.give(c.pidPath()); err != nil {
+		t.Fatal(err)
+	}
+	if query(t, open(t, dir), "SELECT 'x'") != "x" {
+		t.Error("no answer")
+	}
 }
 
 func TestHalfMadeClusterIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)
-	if err := os.MkdirAll(filepath.Join(dir, "postgres.new", "base"), 0o700); err != nil {
+	half := filepath.Join(dir, "postgres.new-123", "base")
+	if err := os.MkdirAll(half, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	open(t, dir)
-}
-
-func TestLongPath(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(folder(t), strings.Repeat("long", 25))
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
+	// And one whose maker is killed while it makes.
+	maker := launchHolder(t, dir, nil)
+	poll30s(t, func() bool {
+		found, _ := filepath.Glob(filepath.Join(dir, "postgres.new-*", "PG_VERSION"))
+		return len(found) > 0
+	})
+	maker.kill()
+	if query(t, open(t, dir), "SELECT 'x'") != "x" {
+		t.Error("no answer")
 	}
-	c := open(t, dir)
-	if len(c.socket) > maxSocketFolder || query(t, c, "SELECT 'x'") != "x" {
-		t.Errorf("socket in %s", c.socket)
-	}
-	t.Cleanup(func() { os.RemoveAll(c.socket) })
-}
-
-// As root the server runs as another user, also where that user cannot enter the data folder; as an ordinary user it
-// runs as oneself.
-func TestOtherUsers(t *testing.T) {
-	t.Parallel()
-	if os.Geteuid() != 0 {
-		return // the ordinary user is what every other test runs as
-	}
-	closed := folder(t)
-	if err := os.Chmod(closed, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	data := filepath.Join(closed, "data")
-	c := open(t, data)
-	if query(t, c, "SELECT 'x'") != "x" || !strings.HasPrefix(c.dir, "/var/lib/recall/") {
-		t.Errorf("kept in %s", c.dir)
-	}
-	t.Cleanup(func() { os.RemoveAll(filepath.Dir(c.dir)) })
-
-	mine := folder(t)
-	if err := os.Chown(mine, 65534, 65534); err != nil {
-		t.Fatal(err)
-	}
-	other := hold(t, filepath.Join(mine, "data"), &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}})
-	other.Process.Kill()
-	other.Wait()
-	// Clean up what the killed one left running, as it would itself.
-	stop := &Cluster{dir: filepath.Join(mine, "data", "postgres")}
-	if pid := stop.postmaster(); pid != 0 {
-		syscall.Kill(pid, syscall.SIGINT)
-		for deadline := time.Now().Add(30 * time.Second); stop.postmaster() != 0 && time.Now().Before(deadline); {
-			time.Sleep(20 * time.Millisecond)
-		}
-	} else {
-		t.Error("it did not run")
+	if exists(half) {
+		t.Error("the half-made one was left")
 	}
 }
 
-func TestErrorsSayWhatToDo(t *testing.T) {
+func TestGivingUp(t *testing.T) {
 	t.Parallel()
-	if _, err := Open(t.Context(), Options{DataDir: "/proc/none"}); err == nil || !strings.Contains(err.Error(), "RECALL_DATA_DIR") {
-		t.Errorf("%v", err)
-	}
-	if _, err := Open(t.Context(), Options{DataDir: folder(t), BinDir: "/nowhere"}); err == nil || !strings.Contains(err.Error(), "RECALL_POSTGRES_BIN") {
-		t.Errorf("%v", err)
-	}
 	dir := folder(t)
-	if err := os.MkdirAll(filepath.Join(dir, "postgres"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "postgres", "PG_VERSION"), []byte("11\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(t.Context(), Options{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "PostgreSQL 11") {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, Options{DataDir: dir}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+	c := open(t, dir) // a cancelled first start is in nobody's way
+	if _, err := Open(ctx, Options{DataDir: dir}); err == nil {
+		t.Error("no error")
+	}
+	if query(t, c, "SELECT 'x'") != "x" {
+		t.Error("giving up stopped the server of another holder")
 	}
 }

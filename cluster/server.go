@@ -155,18 +155,30 @@ func (c *Cluster) createDatabase(ctx context.Context) error {
 
 // pidFile reads PostgreSQL's own note of the running server: its process and the folder of its socket.
 func (c *Cluster) pidFile() (pid int, socket string) {
-	text, err := os.ReadFile(c.pidPath())
-	if err != nil {
-		return 0, ""
-	}
-	lines := strings.Split(string(text), "\n")
-	if pid, err = strconv.Atoi(strings.TrimSpace(lines[0])); err != nil || pid < 1 {
-		return 0, ""
-	}
+	lines := readNote(c.pidPath())
 	if len(lines) > 4 {
 		socket = lines[4]
 	}
-	return pid, socket
+	return notedPID(lines), socket
+}
+
+func readNote(path string) []string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return strings.Split(string(text), "\n")
+}
+
+func notedPID(lines []string) int {
+	if len(lines) == 0 {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	if err != nil || pid < 1 {
+		return 0
+	}
+	return pid
 }
 
 func (c *Cluster) pidPath() string  { return filepath.Join(c.dir, "postmaster.pid") }
@@ -176,22 +188,29 @@ func (c *Cluster) startLog() string { return c.dir + ".start.log" }
 // whether it is the server is taken for it.
 func (c *Cluster) postmaster() int {
 	pid, _ := c.pidFile()
-	if pid == 0 || c.whose(pid) == gone || c.whose(pid) == foreign {
+	if pid == 0 {
+		return 0
+	}
+	if w := c.whose(pid); w == gone || w == foreign {
 		return 0
 	}
 	return pid
 }
 
-// clearStale removes a pid file whose number another program has by now: PostgreSQL would take that program for its own
-// and refuse to start. Any other stale file is left to PostgreSQL, which also sees whether backends of a dead server live.
+// clearStale removes what a killed server left in the cluster and beside its socket, if the process number in it is
+// another program's by now, or a dead process's whose parent has not noticed: PostgreSQL would take it for a living server
+// and refuse to start. Any other stale file is left to PostgreSQL, which in each case makes sure that no backend of a dead
+// server lives on.
 func (c *Cluster) clearStale() error {
-	pid, _ := c.pidFile()
-	if pid == 0 || c.whose(pid) != foreign {
-		return nil
-	}
-	c.log.Info("removing the note of a server that is no more; its process number is another program's now", "file", c.pidPath())
-	if err := os.Remove(c.pidPath()); err != nil {
-		return fmt.Errorf("removing a stale postmaster.pid: %w", err)
+	for _, path := range []string{c.pidPath(), filepath.Join(c.socket, fmt.Sprintf(".s.PGSQL.%d.lock", port))} {
+		pid := notedPID(readNote(path))
+		if pid == 0 || c.whose(pid) != foreign {
+			continue
+		}
+		c.log.Info("removing the note of a database server that is no more", "file", path)
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("removing the note of a database server that is no more: %w", err)
+		}
 	}
 	return nil
 }
@@ -199,9 +218,9 @@ func (c *Cluster) clearStale() error {
 type whose int
 
 const (
-	gone    whose = iota
-	ours          // the server of this cluster
-	foreign       // surely another program
+	gone    whose = iota // no such process
+	ours                 // the server of this cluster
+	foreign              // surely another program, or a dead one whose parent has not noticed yet
 	unclear
 )
 
@@ -221,7 +240,7 @@ func (c *Cluster) whose(pid int) whose {
 	}
 	line, err := os.ReadFile(proc + "/cmdline")
 	if err == nil && len(line) == 0 {
-		return gone // ended, and only not yet noticed by its parent
+		return foreign // dead
 	}
 	dir, err := os.Stat(c.dir)
 	if err != nil {

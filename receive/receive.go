@@ -1,11 +1,19 @@
 // Package receive takes callbacks in: POST /callbacks/{slug} becomes a stored event and an answer.
+//
+// A callback is read once and bounded (body.go), judged by its source's policy, made an event (event.go), committed
+// together with whatever else waits (batch.go), and only then answered (answer.go). An answer of 2xx means: on disk.
 package receive
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"net/http"
+	"net/netip"
+	"runtime"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"recall/store"
 )
@@ -25,11 +33,66 @@ type Options struct {
 	Recorder       Recorder
 	Sources        Sources
 	MaxBody        int64    // bytes; 0: 1 MiB
+	MaxInFlight    int64    // bytes of callbacks held at once, headers and bodies; 0: 64 MiB, or four of the largest bodies if that is more
 	TrustedProxies []string // CIDRs whose X-Forwarded-For is believed
 	Log            *slog.Logger
 	Now            func() time.Time
 	CommitTimeout  time.Duration // 0: 10 s
 }
 
-// NewHandler serves the receiver's listener.
-func NewHandler(o Options) (http.Handler, error) { panic("contract") }
+// Handler serves the receiver's listener. Make it with NewHandler, and Close it after its server has shut down.
+type Handler struct {
+	sources       Sources
+	batcher       *Batcher
+	ids           ids
+	maxBody       int64
+	inFlight      *semaphore.Weighted
+	reading       chan struct{} // one place for each large body that is being taken apart
+	trusted       []netip.Prefix
+	log           *slog.Logger
+	now           func() time.Time
+	commitTimeout time.Duration
+}
+
+// NewHandler checks the options. The error names the setting that is wrong.
+func NewHandler(o Options) (*Handler, error) {
+	if o.Recorder == nil || o.Sources == nil {
+		return nil, errors.New("a receiver needs a recorder and sources")
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = max(64<<20, 4*(o.MaxBody+MaxHeaderBytes))
+	}
+	if o.CommitTimeout == 0 {
+		o.CommitTimeout = 10 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MaxBody < 0 {
+		return nil, fmt.Errorf("the largest body (RECALL_MAX_BODY) must be more than 0 bytes, not %d", o.MaxBody)
+	}
+	if least := o.MaxBody + MaxHeaderBytes; o.MaxInFlight < least {
+		return nil, fmt.Errorf("the bytes held at once must hold at least one callback of the largest size: %d bytes, not %d", least, o.MaxInFlight)
+	}
+	if o.CommitTimeout < 0 {
+		return nil, fmt.Errorf("the time to wait for a commit must be longer than 0, not %s", o.CommitTimeout)
+	}
+	trusted, err := parseProxies(o.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{
+		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.CommitTimeout), maxBody: o.MaxBody,
+		inFlight: semaphore.NewWeighted(o.MaxInFlight), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		trusted: trusted, log: o.Log, now: o.Now, commitTimeout: o.CommitTimeout,
+	}, nil
+}
+
+// Close waits until every callback that was handed over is committed. Callbacks that come later are answered 503.
+func (h *Handler) Close(ctx context.Context) error { return h.batcher.Close(ctx) }

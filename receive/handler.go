@@ -1,0 +1,124 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"recall/store"
+)
+
+// ServeHTTP answers POST /callbacks/{slug}. The path is taken as it is: http.ServeMux would answer an unclean one with a
+// redirect, and many clients turn that into a GET without a body (REFERENCE §4).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	slug, found := strings.CutPrefix(r.URL.Path, "/callbacks/")
+	if !found || slug == "" || strings.Contains(slug, "/") {
+		answerNotFound.write(w, http.StatusNotFound)
+		return
+	}
+	source, found := h.sources.Source(slug)
+	if !found {
+		answerUnknown.write(w, http.StatusNotFound)
+		return
+	}
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		answerMethod.write(w, http.StatusMethodNotAllowed)
+		return
+	}
+	h.receive(w, r, source)
+}
+
+// receive takes one callback of a source in, and answers it after its commit.
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.LiveSource) {
+	start := h.now()
+	room := &room{all: h.inFlight}
+	defer room.giveBack()
+
+	var body []byte
+	err := errNoRoom
+	if room.take(r.Context(), headerSize(r.Header)) {
+		body, err = h.readBody(w, r, room)
+	}
+	size := int64(len(body))
+	tooLarge := errors.Is(err, errTooLarge)
+	switch {
+	case tooLarge:
+		body, size = nil, max(size, r.ContentLength)
+	case err != nil:
+		a, status := unread(err)
+		h.logLost(source, nil, status, size, start, a.Error)
+		a.write(w, status)
+		return
+	}
+
+	e := h.newEvent(r, source, body, size, tooLarge)
+	// Not the request's context: a client that goes away does not take back what it sent.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.commitTimeout)
+	defer cancel()
+	if err := h.batcher.Record(ctx, e); err != nil {
+		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
+		answerUnstored.write(w, http.StatusServiceUnavailable)
+		return
+	}
+	h.logStored(source, e, start)
+	h.answerStored(e).write(w, e.Answered)
+}
+
+// unread is the answer to a request whose body could not be read.
+func unread(err error) (answer, int) {
+	switch {
+	case errors.Is(err, errNoRoom):
+		return answerBusy, http.StatusServiceUnavailable
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return answerSlow, http.StatusRequestTimeout
+	}
+	return answerBroken, http.StatusBadRequest
+}
+
+// headerSize is about what a header takes in memory.
+func headerSize(header http.Header) int64 {
+	size := int64(0)
+	for name, values := range header {
+		for _, value := range values {
+			size += int64(len(name) + len(value))
+		}
+	}
+	return size
+}
+
+// logStored writes the one line of a callback that became an event. Nothing of its contents stands in it.
+func (h *Handler) logStored(source store.LiveSource, e *store.Event, start time.Time) {
+	attrs := callbackAttrs(source, e, e.Answered, e.Size, h.now().Sub(start))
+	if e.Arrival > 1 {
+		attrs = append(attrs, slog.Any("repeat_of", e.RepeatOf))
+	}
+	h.log.LogAttrs(context.Background(), slog.LevelInfo, "callback received", attrs...)
+}
+
+// logLost writes the one line of a callback that was not stored, or of which that is not known; e is nil where it did
+// not arrive whole. The latter is the client's doing, unless there was no room for it, and is named by the code it was
+// answered with: net/http's own words may quote the request.
+func (h *Handler) logLost(source store.LiveSource, e *store.Event, answered int, size int64, start time.Time, problem string) {
+	level := slog.LevelError
+	if answered != http.StatusServiceUnavailable {
+		level = slog.LevelWarn
+	}
+	attrs := append(callbackAttrs(source, e, answered, size, h.now().Sub(start)), slog.String("error", problem))
+	h.log.LogAttrs(context.Background(), level, "callback not stored", attrs...)
+}
+
+func callbackAttrs(source store.LiveSource, e *store.Event, answered int, size int64, duration time.Duration) []slog.Attr {
+	attrs := []slog.Attr{
+		slog.String("source", source.Slug), slog.Int("answered", answered), slog.Int64("size", size), slog.Duration("duration", duration),
+	}
+	if e != nil {
+		attrs = append(attrs, slog.Any("event_id", e.ID),
+			slog.String("verdict", string(e.Verification.Verdict)), slog.String("reason", string(e.Verification.Reason)))
+	}
+	return attrs
+}

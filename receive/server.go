@@ -1,0 +1,31 @@
+package receive
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Limits of the receiver's server. plenigo's time limit is unknown (REFERENCE §4); these are wide enough for a slow
+// line, and narrow enough that a client that never ends costs a connection for half a minute.
+const (
+	ReadHeaderTimeout = 10 * time.Second
+	ReadTimeout       = 30 * time.Second // the whole request
+	WriteTimeout      = 60 * time.Second // from the end of the headers: reading the body, waiting for the commit, answering
+	IdleTimeout       = 120 * time.Second
+	MaxHeaderBytes    = 64 << 10
+)
+
+// NewServer is an HTTP server for a Handler, with every limit set. What the server itself has to say goes to log.
+func NewServer(addr string, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Addr:              addr,
+		Handler:           handler,
+		ReadHeaderTimeout: ReadHeaderTimeout,
+		ReadTimeout:       ReadTimeout,
+		WriteTimeout:      WriteTimeout,
+		IdleTimeout:       IdleTimeout,
+		MaxHeaderBytes:    MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+}

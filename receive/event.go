@@ -22,6 +22,7 @@ func (h *Handler) newEvent(r *http.Request, source store.LiveSource, body []byte
 	e := &store.Event{
 		ID:         h.ids.next(now),
 		SourceID:   source.ID,
+		Window:     max(source.LateWindow, source.Tolerance),
 		Sender:     h.sender(r),
 		Header:     header,
 		Body:       body,

@@ -22,6 +22,10 @@ type Event struct {
 	RepeatOf uuid.UUID // first event of the arrival group; zero on the first
 	Arrival  int       // 1 on the first of its group
 
+	// Window is how long an equal body counts as a repeat after an arrival: the source's late window, at least its
+	// tolerance. Not stored; 0: verify.DefaultLateWindow.
+	Window time.Duration
+
 	Sender     netip.Addr
 	Header     http.Header // canonical names, values exactly, several values in order; Host included
 	Body       []byte      // raw; empty where it was too large to keep

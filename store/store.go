@@ -4,9 +4,12 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"recall/seal"
@@ -19,39 +22,56 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the commit unknown")
 )
 
+// maxConns is how many connections a DB opens at most, unless the URL says pool_max_conns.
+const maxConns = 20
+
 // DB is the store. Now may be replaced before first use, in tests.
 type DB struct {
 	Now  func() time.Time
 	Log  *slog.Logger
 	pool *pgxpool.Pool
 	key  seal.Key
+
+	parts partitions
+	hook  func(ctx context.Context, tx pgx.Tx, events []*Event) error
 }
 
-// Open connects. It does not migrate.
+// Open prepares the connections; the first one is made when it is needed, so that a database which is away for the moment
+// is no error. It does not migrate. The error says what is wrong with the URL, without its password.
 func Open(ctx context.Context, url string, key seal.Key, log *slog.Logger) (*DB, error) {
-	panic("contract")
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("RECALL_DATABASE_URL is no connection string that PostgreSQL understands, such as postgres://user:password@host/database: %w", err)
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = maxConns
+	}
+	params := config.ConnConfig.RuntimeParams
+	if params["application_name"] == "" {
+		params["application_name"] = "recall"
+	}
+	params["timezone"] = "UTC"
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 5 * time.Second
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("preparing database connections: %w", err)
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &DB{Now: time.Now, Log: log, pool: pool, key: key}, nil
 }
-func (db *DB) Close()              { panic("contract") }
-func (db *DB) Pool() *pgxpool.Pool { return db.pool } // for River, which has tables of its own
 
-// Migrate brings the schema up to date (ours by goose, River's by rivermigrate) under an advisory lock, and makes the
-// partitions for now. It refuses a schema newer than this program.
-func (db *DB) Migrate(ctx context.Context) error { panic("contract") }
+// Close ends all connections, and waits for those in use.
+func (db *DB) Close() { db.pool.Close() }
 
-// MigrationState is one migration and when it was applied (zero: pending).
-type MigrationState struct {
-	Version   int64
-	Name      string
-	AppliedAt time.Time
-}
+// Pool is for River, which has tables of its own.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 
-func (db *DB) MigrationStatus(ctx context.Context) ([]MigrationState, error) { panic("contract") }
+// Ping tells whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.pool.Ping(ctx) }
 
 // CheckKey says clearly when the secrets in the database were sealed with another key than this program's.
 func (db *DB) CheckKey(ctx context.Context) error { panic("contract") }
-
-// Ping tells whether the database answers.
-func (db *DB) Ping(ctx context.Context) error { panic("contract") }
-
-// Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits. One instance at a time.
-func (db *DB) Maintain(ctx context.Context) error { panic("contract") }

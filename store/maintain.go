@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	commitsKept  = 3 * 24 * time.Hour // how long a follower of commits may sleep
+	deleteAtOnce = 5000               // rows
+	deleteRounds = 200                // per kind and run; the rest waits for the next run
+)
+
+// Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits. One instance does it at
+// a time; for the others it does nothing.
+func (db *DB) Maintain(ctx context.Context) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockMaintain).Scan(&mine); err != nil {
+		return fmt.Errorf("asking whether another instance does the maintenance: %w", err)
+	}
+	if !mine {
+		return nil
+	}
+	defer unlock(conn, lockMaintain)
+
+	return errors.Join(
+		db.makePartitionsAhead(ctx),
+		db.deleteSome(ctx, "expired arrival groups", `
+			DELETE FROM arrival_groups
+			WHERE (source_id, body_sha256) IN (
+				SELECT source_id, body_sha256 FROM arrival_groups WHERE expires_at < $1 LIMIT $2
+				FOR UPDATE SKIP LOCKED)
+			AND expires_at < $1`, db.Now()),
+		db.deleteSome(ctx, "old commits", `
+			DELETE FROM commits
+			WHERE (xid, position) IN (
+				SELECT xid, position FROM commits ORDER BY xid, position LIMIT $2) -- the oldest; no scan where none is old
+			AND at < $1`, db.Now().Add(-commitsKept)),
+	)
+}
+
+// deleteSome deletes in small batches, each a transaction of its own.
+func (db *DB) deleteSome(ctx context.Context, what, sql string, before time.Time) error {
+	for range deleteRounds {
+		tag, err := db.pool.Exec(ctx, sql, before, deleteAtOnce)
+		if err != nil {
+			return fmt.Errorf("deleting %s: %w", what, err)
+		}
+		if tag.RowsAffected() < deleteAtOnce {
+			return nil
+		}
+	}
+	return nil
+}

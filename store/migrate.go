@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"recall/migrations"
+)
+
+// Advisory locks of ours, one number per thing that only one instance does at a time.
+const (
+	lockMigrate int64 = 0x72656361_00 + iota // "reca"
+	lockMaintain
+	lockPartitions
+)
+
+// ErrSchemaNewer: a newer Recall has migrated the database.
+var ErrSchemaNewer = errors.New("the database was migrated by a newer Recall: start that version, or restore a backup from before")
+
+// ErrSchemaOlder: migrations are missing.
+var ErrSchemaOlder = errors.New("the database's schema is older than this program: run `recall migrate up`")
+
+// Migrate brings the schema up to date (ours by goose, River's by rivermigrate) under an advisory lock, and makes the
+// partitions for now. It refuses a schema newer than this program with ErrSchemaNewer.
+func (db *DB) Migrate(ctx context.Context) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, lockMigrate); err != nil {
+		return fmt.Errorf("waiting for another instance that migrates: %w", err)
+	}
+	defer unlock(conn, lockMigrate)
+
+	err = db.withGoose(func(goose *goose.Provider) error {
+		current, target, err := goose.GetVersions(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the schema's version: %w", err)
+		}
+		if current > target {
+			return ErrSchemaNewer
+		}
+		results, err := goose.Up(ctx)
+		if err != nil {
+			return fmt.Errorf("migrating: %w", err)
+		}
+		for _, r := range results {
+			db.Log.Info("migrated", "migration", r.Source.Path, "duration", r.Duration)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	river, err := db.river()
+	if err != nil {
+		return err
+	}
+	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("migrating the queue's tables: %w", err)
+	}
+	return db.makePartitionsAhead(ctx)
+}
+
+// unlock gives an advisory lock back. A connection that cannot say so is closed, which gives it back too.
+func unlock(conn *pgxpool.Conn, key int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, key); err != nil {
+		conn.Conn().Close(ctx)
+	}
+}
+
+// CheckSchema returns ErrSchemaOlder or ErrSchemaNewer where the schema is not this program's.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	err := db.withGoose(func(goose *goose.Provider) error {
+		current, target, err := goose.GetVersions(ctx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("reading the schema's version: %w", err)
+		case current < target:
+			return ErrSchemaOlder
+		case current > target:
+			return ErrSchemaNewer
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	river, err := db.river()
+	if err != nil {
+		return err
+	}
+	state, err := river.Validate(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("reading the version of the queue's tables: %w", err)
+	}
+	if !state.OK {
+		return ErrSchemaOlder
+	}
+	return nil
+}
+
+// MigrationState is one migration and when it was applied (zero: pending).
+type MigrationState struct {
+	Version   int64
+	Name      string
+	AppliedAt time.Time
+}
+
+// MigrationStatus lists our migrations, oldest first.
+func (db *DB) MigrationStatus(ctx context.Context) ([]MigrationState, error) {
+	var states []MigrationState
+	err := db.withGoose(func(goose *goose.Provider) error {
+		list, err := goose.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the migrations' state: %w", err)
+		}
+		for _, m := range list {
+			states = append(states, MigrationState{m.Source.Version, m.Source.Path, m.AppliedAt})
+		}
+		return nil
+	})
+	return states, err
+}
+
+// withGoose lends goose a few of the pool's connections.
+func (db *DB) withGoose(do func(*goose.Provider) error) error {
+	sql := stdlib.OpenDBFromPool(db.pool)
+	defer sql.Close()
+	provider, err := goose.NewProvider(goose.DialectPostgres, sql, migrations.FS)
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	return do(provider)
+}
+
+func (db *DB) river() (*rivermigrate.Migrator[pgx.Tx], error) {
+	quiet := slog.New(slog.DiscardHandler) // it tells each step; a failed one is returned
+	m, err := rivermigrate.New(riverpgxv5.New(db.pool), &rivermigrate.Config{Logger: quiet})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the queue's migrations: %w", err)
+	}
+	return m, nil
+}

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// commonSettings are the settings of every command, as they were given. All are texts, so that every wrong one can be
+// named in one message (newConfig), and so that none is quoted by the parser, which does not know which are secret.
+type commonSettings struct {
+	DatabaseURL     string `env:"RECALL_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, as postgres://user:password@host:5432/database. Without it a private one is run in the data folder. A flag can be seen by others on the machine: prefer the variable, or the file."`
+	DatabaseURLFile string `env:"RECALL_DATABASE_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
+	DataDir         string `env:"RECALL_DATA_DIR" default:"./data" help:"Folder of the private database and the key."`
+	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
+	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
+	PostgresBin     string `env:"RECALL_POSTGRES_BIN" placeholder:"DIR" help:"Folder of PostgreSQL's server programs, for the private database. Without it they are looked for."`
+	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, other commands from warn."`
+	LogFormat       string `env:"RECALL_LOG_FORMAT" placeholder:"FORMAT" help:"text or json. Without it text on a terminal, json otherwise."`
+}
+
+// serveSettings are the settings of serve, as they were given.
+type serveSettings struct {
+	ReceiverAddr   string `env:"RECALL_RECEIVER_ADDR" default:"127.0.0.1:8080" help:"Where callbacks are taken; the only address that has to be public."`
+	AdminAddr      string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
+	PublicURL      string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
+	AdminURL       string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
+	TrustedProxies string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	MaxBody        string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
+	EgressAllow    string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
+	Workers        string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
+	ShutdownGrace  string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
+}
+
+// config is what the settings mean. It holds no wrong value.
+type config struct {
+	DatabaseURL string // "": a private PostgreSQL in the data folder
+	DataDir     string
+	Key         string // "": in KeyFile
+	KeyFile     string // "": in the data folder
+	PostgresBin string
+	LogLevel    slog.Level
+	LogLevelSet bool
+	LogFormat   string // "": by whether it is a terminal
+
+	ReceiverAddr   string
+	AdminAddr      string
+	PublicURL      string // "": the receiver's own address
+	AdminURL       string // "": the admin UI's own address
+	TrustedProxies []string
+	MaxBody        int64
+	EgressAllow    []netip.Prefix
+	Workers        int
+	ShutdownGrace  time.Duration
+}
+
+// newConfig reads the settings, and names every wrong one in one usageError. No secret is in it.
+func newConfig(common commonSettings, serve serveSettings) (config, error) {
+	var p problems
+	c := config{
+		DatabaseURL: p.databaseURL(common.DatabaseURL, common.DatabaseURLFile),
+		DataDir:     common.DataDir,
+		Key:         common.Key,
+		KeyFile:     common.KeyFile,
+		PostgresBin: common.PostgresBin,
+		LogLevel:    p.logLevel(common.LogLevel),
+		LogLevelSet: common.LogLevel != "",
+		LogFormat:   common.LogFormat,
+
+		ReceiverAddr:   p.addr("RECALL_RECEIVER_ADDR", serve.ReceiverAddr),
+		AdminAddr:      p.addr("RECALL_ADMIN_ADDR", serve.AdminAddr),
+		PublicURL:      p.webURL("RECALL_PUBLIC_URL", serve.PublicURL),
+		AdminURL:       p.webURL("RECALL_ADMIN_URL", serve.AdminURL),
+		TrustedProxies: split(serve.TrustedProxies),
+		MaxBody:        p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
+		EgressAllow:    p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
+		Workers:        p.number("RECALL_WORKERS", serve.Workers, 0, 500),
+		ShutdownGrace:  p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
+	}
+	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
+	if c.Key != "" && c.KeyFile != "" {
+		p.add("RECALL_KEY and RECALL_KEY_FILE are both set: set one of them")
+	}
+	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
+		p.add("RECALL_LOG_FORMAT: %q is no format: text or json", c.LogFormat)
+	}
+	if c.ReceiverAddr == c.AdminAddr && !strings.HasSuffix(c.AdminAddr, ":0") {
+		p.add("RECALL_RECEIVER_ADDR and RECALL_ADMIN_ADDR are both %s: each needs a port of its own", c.AdminAddr)
+	}
+	return c, p.err()
+}
+
+// problems collects what is wrong, one sentence each.
+type problems []string
+
+func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Sprintf(format, args...)) }
+
+func (p problems) err() error {
+	switch len(p) {
+	case 0:
+		return nil
+	case 1:
+		return usageError(p[0])
+	}
+	return usagef("%d settings are wrong:\n  %s", len(p), strings.Join(p, "\n  "))
+}
+
+// databaseURL: what pgx has to say about a wrong one may quote the password in it, so it is not repeated.
+func (p *problems) databaseURL(value, file string) string {
+	name := "RECALL_DATABASE_URL"
+	if file != "" {
+		if value != "" {
+			p.add("RECALL_DATABASE_URL and RECALL_DATABASE_URL_FILE are both set: set one of them")
+			return ""
+		}
+		name = "RECALL_DATABASE_URL_FILE"
+		text, err := os.ReadFile(file)
+		if err != nil {
+			p.add("RECALL_DATABASE_URL_FILE: %v", err)
+			return ""
+		}
+		if value = strings.TrimSpace(string(text)); value == "" {
+			p.add("RECALL_DATABASE_URL_FILE: %s is empty", file)
+			return ""
+		}
+	}
+	if value == "" {
+		return ""
+	}
+	if _, err := pgxpool.ParseConfig(value); err != nil {
+		p.add("%s cannot be read: write it as postgres://user:password@host:5432/database, with signs such as @ / # %% in the password as %%40 %%2F %%23 %%25", name)
+		return ""
+	}
+	return value
+}
+
+func (p *problems) logLevel(value string) slog.Level {
+	var level slog.Level
+	switch value {
+	case "":
+	case "debug", "info", "warn", "error":
+		level.UnmarshalText([]byte(value)) // one of the four
+	default:
+		p.add("RECALL_LOG_LEVEL: %q is no level: debug, info, warn or error", value)
+	}
+	return level
+}
+
+func (p *problems) addr(name, value string) string {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		p.add("%s: %q is no address to listen on: write it as 127.0.0.1:8080, or :8080 for every address of this machine", name, value)
+	}
+	return value
+}
+
+func (p *problems) webURL(name, value string) string {
+	if value == "" {
+		return ""
+	}
+	u, err := url.Parse(value)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		p.add("%s is no address of a web server: write it as https://recall.example.org", name)
+		return ""
+	}
+	return strings.TrimRight(value, "/")
+}
+
+// prefixes reads ranges of addresses; a bare address is a range of one.
+func (p *problems) prefixes(name, value string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, text := range split(value) {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			addr, err := netip.ParseAddr(text)
+			if err != nil || addr.Zone() != "" {
+				p.add("%s: %q is no range of addresses: write it as 10.0.0.0/8, several with commas between", name, text)
+				continue
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all
+}
+
+func (p *problems) size(name, value string, least, most int64) int64 {
+	n, err := parseSize(value)
+	if err != nil || n < least || n > most {
+		p.add("%s: %q must be a size from %d to %d bytes, such as 1048576, 512KiB or 1MiB", name, value, least, most)
+	}
+	return n
+}
+
+func (p *problems) number(name, value string, least, most int) int {
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least || n > most {
+		p.add("%s: %q must be a whole number from %d to %d", name, value, least, most)
+	}
+	return n
+}
+
+func (p *problems) duration(name, value string, least, most time.Duration) time.Duration {
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least || d > most {
+		p.add("%s: %q must be a time from %s to %s, such as 8s or 1m30s", name, value, least, most)
+	}
+	return d
+}
+
+// parseSize reads bytes, or KiB or MiB of them.
+func parseSize(text string) (int64, error) {
+	unit := int64(1)
+	for name, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if number, found := strings.CutSuffix(text, name); found {
+			text, unit = strings.TrimSpace(number), size
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 40) // far from an overflow
+	return n * unit, err
+}
+
+// split parts a list at its commas and leaves empty elements out.
+func split(list string) []string {
+	var all []string
+	for element := range strings.SplitSeq(list, ",") {
+		if element = strings.TrimSpace(element); element != "" {
+			all = append(all, element)
+		}
+	}
+	return all
+}
+
+// applyDefaults: a setting that is set to nothing, as compose files do, is not set. It returns every variable there is.
+func applyDefaults(parser *kong.Kong) (known []string) {
+	kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		if flag, ok := node.(*kong.Flag); ok && len(flag.Envs) > 0 {
+			known = append(known, flag.Envs...)
+			if flag.Target.Kind() == reflect.String && flag.Target.String() == "" {
+				flag.Target.SetString(flag.Default)
+			}
+		}
+		return next(nil)
+	})
+	return known
+}
+
+// warnUnknown names variables that look like settings and are none, which is how a misspelt one is noticed.
+func (a *app) warnUnknown(known []string) {
+	is := map[string]bool{}
+	for _, name := range known {
+		is[name] = true
+	}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "RECALL_") && !is[name] {
+			a.log.Warn("unknown setting", "variable", name, "nearest", nearest(name, known))
+		}
+	}
+}
+
+// nearest is the known name that the fewest changed letters lead to.
+func nearest(name string, known []string) string {
+	best, least := "", len(name)+1
+	for _, k := range known {
+		if d := distance(name, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

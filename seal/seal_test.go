@@ -2,6 +2,7 @@ package seal_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -161,9 +162,25 @@ func TestKeyIsNeverShown(t *testing.T) {
 	}
 }
 
+// sealedBefore is "s3cret" as hexKey sealed it for "source 12 secret first".
+var sealedBefore, _ = hex.DecodeString("01445abee1f7681d31e329af1c52040d2836cd7ebf8f484365997a13bf4ae5dd87e12b4bbe60ef")
+
+// What an older program sealed or derived must stay as it is.
+func TestOlderBoxesOpen(t *testing.T) {
+	key := parse(t, hexKey)
+	if plain, err := key.Open(sealedBefore, "source 12 secret first"); err != nil || string(plain) != "s3cret" {
+		t.Errorf("opened %q, %v", plain, err)
+	}
+	if got, want := key.ID(), "445abee1"; got != want {
+		t.Errorf("id %s, want %s", got, want)
+	}
+	if got, want := hex.EncodeToString(key.Derive("cookies", 16)), "ea71567efd54f4954018e8ab3bd17c52"; got != want {
+		t.Errorf("derived %s, want %s", got, want)
+	}
+}
+
 func FuzzOpen(f *testing.F) {
-	key := parse(f, hexKey)
-	box := key.Seal([]byte("s3cret"), "source 12 secret first")
+	key, box := parse(f, hexKey), sealedBefore
 	f.Add(box, "source 12 secret first")
 	f.Add(box[:20], "source 12 secret first")
 	f.Add([]byte{}, "")

@@ -38,9 +38,9 @@ CREATE TABLE source_headers (
 
 -- What every instance holds in memory (sources, destinations) is read again when this number grows.
 CREATE TABLE settings_revision (
-    only     boolean PRIMARY KEY DEFAULT true CHECK (only),
-    revision bigint NOT NULL,
-    key_id   text            -- the program's key that sealed the secrets; null until the first start
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton), -- one row
+    revision  bigint NOT NULL,
+    key_id    text            -- the program's key that sealed the secrets; null until the first start
 );
 INSERT INTO settings_revision (revision) VALUES (1);
 

@@ -67,6 +67,7 @@ func (db *DB) recordAgain(ctx context.Context, events []*Event) error {
 		case isPg && pg.Code == "23514": // no partition: it was dropped since we looked
 			db.parts.forget()
 		case isPg && (pg.Code == "40P01" || pg.Code == "40001"): // deadlock, serialization failure
+		case errors.Is(err, errNotCommitted): // we asked
 		case pgconn.SafeToRetry(err): // the connection was dead before anything was sent
 		default:
 			return err
@@ -161,6 +162,9 @@ func ids(events []*Event) []uuid.UUID {
 // resolveWait bounds how long a lost commit is asked for.
 const resolveWait = 2 * time.Second
 
+// errNotCommitted: the connection was lost at the commit, and the events are not there.
+var errNotCommitted = errors.New("events were not committed")
+
 // resolve finds out what became of a commit whose answer was lost. While the transaction may still be going on, which
 // PostgreSQL tells by its id, it is waited for; then the events are there or they are not.
 func (db *DB) resolve(ctx context.Context, events []*Event, xid string, lost error) error {
@@ -176,7 +180,7 @@ func (db *DB) resolve(ctx context.Context, events []*Event, xid string, lost err
 				return nil
 			}
 			if err == nil {
-				return fmt.Errorf("committing events: %w", lost)
+				return fmt.Errorf("%w: %w", errNotCommitted, lost)
 			}
 		}
 		select {

@@ -37,8 +37,8 @@ type Term struct {
 type Value struct {
 	Text         string    // as written, without quotes
 	Time         time.Time // KeyAfter, KeyBefore
-	EntityType   string    // KeyType, KeyEntity: upper case; "" any
-	CallbackType string    // KeyType: upper case; "" any
+	EntityType   string    // KeyType, KeyEntity: ASCII letters in upper case; "" any
+	CallbackType string    // KeyType: likewise
 	ID           string    // KeyEntity, KeyCustomer, KeyID
 }
 

@@ -99,7 +99,7 @@ func TestGetAndWithout(t *testing.T) {
 
 // FuzzParse: nothing panics, and what was read is written so that it reads the same.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
+	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

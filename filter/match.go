@@ -1,9 +1,6 @@
 package filter
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Match tells whether an event fulfils the filter, in memory, exactly as the store's SQL does.
 func (f Filter) Match(s Subject) bool {
@@ -25,10 +22,10 @@ func (v Value) match(key Key, s Subject) bool {
 	case KeyReason:
 		return v.Text == s.Reason
 	case KeyType:
-		return (v.EntityType == "" || v.EntityType == strings.ToUpper(s.EntityType)) &&
-			(v.CallbackType == "" || v.CallbackType == strings.ToUpper(s.CallbackType))
+		return (v.EntityType == "" || v.EntityType == upper(s.EntityType)) &&
+			(v.CallbackType == "" || v.CallbackType == upper(s.CallbackType))
 	case KeyEntity:
-		return v.ID == s.Entity && (v.EntityType == "" || v.EntityType == strings.ToUpper(s.EntityType))
+		return v.ID == s.Entity && (v.EntityType == "" || v.EntityType == upper(s.EntityType))
 	case KeyCustomer:
 		return slices.Contains(s.Customers, v.ID)
 	case KeyAfter:

@@ -186,8 +186,7 @@ func parseValue(key Key, text string, now time.Time) (Value, string) {
 	case KeySource, KeyReason:
 		v.Text = strings.ToLower(text)
 	case KeyType:
-		upper := strings.ToUpper(text)
-		entity, callback, _ := strings.Cut(upper, ".")
+		entity, callback, _ := strings.Cut(upper(text), ".")
 		if entity == "" || strings.Contains(callback, ".") {
 			return v, fmt.Sprintf("%q is no type: write entity.callback, such as customer.creation, order.* or *.deletion.", shorten(text))
 		}
@@ -198,7 +197,7 @@ func parseValue(key Key, text string, now time.Time) (Value, string) {
 	case KeyEntity:
 		v.ID = text
 		if kind, id, found := strings.Cut(text, "/"); found {
-			v.EntityType, v.ID = strings.ToUpper(kind), id
+			v.EntityType, v.ID = upper(kind), id
 		}
 		if v.ID == "" {
 			return v, fmt.Sprintf("%q has no entity id: write entity:48213 or entity:customer/48213.", shorten(text))

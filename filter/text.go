@@ -40,10 +40,10 @@ func (v Value) write(key Key) string {
 		if v.CallbackType != "" || v.EntityType == "" {
 			text += "." + star(v.CallbackType)
 		}
-		return strings.ToLower(text)
+		return lower(text)
 	case KeyEntity:
 		if v.EntityType != "" {
-			return strings.ToLower(v.EntityType) + "/" + v.ID
+			return lower(v.EntityType) + "/" + v.ID
 		}
 		if strings.Contains(v.ID, "/") {
 			return "/" + v.ID
@@ -60,6 +60,26 @@ func star(s string) string {
 		return "*"
 	}
 	return s
+}
+
+// upper and lower change the letters of ASCII only, as PostgreSQL does alike in every locale with COLLATE "C". Beyond
+// them a filter would not even be read as it was written: the lower case of İ is i, and its upper case I.
+func upper(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
 }
 
 // Quote puts a value into quotes where the language needs them.

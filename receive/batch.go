@@ -129,7 +129,7 @@ func (b *Batcher) take() []*waiter {
 			continue
 		}
 		w.taken = true
-		bytes += len(w.event.Body)
+		bytes += len(w.event.Body) + int(headerSize(w.event.Header))
 		batch = append(batch, w)
 	}
 	clear(b.queue[:n])

@@ -101,7 +101,10 @@ func parseProxies(list []string) ([]netip.Prefix, error) {
 			if err != nil || addr.Zone() != "" {
 				return nil, fmt.Errorf("RECALL_TRUSTED_PROXIES: %q is not an address or a range of addresses; write it as 10.0.0.0/8", text)
 			}
-			prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if prefix.Addr().Is4In6() { // senders are compared as plain IPv4
+			prefix = netip.PrefixFrom(prefix.Addr().Unmap(), max(0, prefix.Bits()-96))
 		}
 		ranges = append(ranges, prefix)
 	}

@@ -63,7 +63,7 @@ func NewHandler(o Options) (*Handler, error) {
 		o.MaxBody = 1 << 20
 	}
 	if o.MaxInFlight == 0 {
-		o.MaxInFlight = max(64<<20, 4*(o.MaxBody+MaxHeaderBytes))
+		o.MaxInFlight = max(64<<20, 4*(o.MaxBody+mostHeader))
 	}
 	if o.CommitTimeout == 0 {
 		o.CommitTimeout = 10 * time.Second
@@ -77,7 +77,7 @@ func NewHandler(o Options) (*Handler, error) {
 	if o.MaxBody < 0 {
 		return nil, fmt.Errorf("the largest body (RECALL_MAX_BODY) must be more than 0 bytes, not %d", o.MaxBody)
 	}
-	if least := o.MaxBody + MaxHeaderBytes; o.MaxInFlight < least {
+	if least := o.MaxBody + 1 + mostHeader; o.MaxInFlight < least { // one byte more than the limit is read to tell that it is passed
 		return nil, fmt.Errorf("the bytes held at once must hold at least one callback of the largest size: %d bytes, not %d", least, o.MaxInFlight)
 	}
 	if o.CommitTimeout < 0 {

@@ -16,6 +16,9 @@ const (
 	MaxHeaderBytes    = 64 << 10
 )
 
+// mostHeader is what really comes through: net/http takes 4 KiB more than it is told.
+const mostHeader = MaxHeaderBytes + 4<<10
+
 // NewServer is an HTTP server for a Handler, with every limit set. What the server itself has to say goes to log.
 func NewServer(addr string, handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{

@@ -40,6 +40,7 @@ type Destination struct {
 	State         DestinationState
 	Demo          bool
 	CreatedAt     time.Time
+	Unreadable    bool // the headers could not be opened with the program's key: send nothing; State is broken
 }
 
 // Trigger is what caused a delivery.

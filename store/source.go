@@ -20,7 +20,8 @@ type Source struct {
 	Secrets    []verify.Secret
 	Basic      *verify.BasicAuth
 	Headers    []verify.Header
-	Unreadable bool // a sealed setting could not be opened with the program's key: reject everything
+	RemovedAt  time.Time // zero: not removed
+	Unreadable bool      // a sealed setting could not be opened with the program's key: reject everything
 }
 
 // Settings is what verify needs of the source.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"recall/seal"
 )
 
 // commonSettings are the settings of every command, as they were given. All are texts, so that every wrong one can be
@@ -25,7 +28,7 @@ type commonSettings struct {
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
 	PostgresBin     string `env:"RECALL_POSTGRES_BIN" placeholder:"DIR" help:"Folder of PostgreSQL's server programs, for the private database. Without it they are looked for."`
-	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, other commands from warn."`
+	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, serve --demo and other commands from warn."`
 	LogFormat       string `env:"RECALL_LOG_FORMAT" placeholder:"FORMAT" help:"text or json. Without it text on a terminal, json otherwise."`
 }
 
@@ -46,8 +49,7 @@ type serveSettings struct {
 type config struct {
 	DatabaseURL string // "": a private PostgreSQL in the data folder
 	DataDir     string
-	Key         string // "": in KeyFile
-	KeyFile     string // "": in the data folder
+	Key         seal.Key // zero: in the data folder
 	PostgresBin string
 	LogLevel    slog.Level
 	LogLevelSet bool
@@ -69,9 +71,8 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 	var p problems
 	c := config{
 		DatabaseURL: p.databaseURL(common.DatabaseURL, common.DatabaseURLFile),
-		DataDir:     common.DataDir,
-		Key:         common.Key,
-		KeyFile:     common.KeyFile,
+		DataDir:     p.folder("RECALL_DATA_DIR", common.DataDir),
+		Key:         p.key(common.Key, common.KeyFile),
 		PostgresBin: common.PostgresBin,
 		LogLevel:    p.logLevel(common.LogLevel),
 		LogLevelSet: common.LogLevel != "",
@@ -88,9 +89,6 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		ShutdownGrace:  p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
-	if c.Key != "" && c.KeyFile != "" {
-		p.add("RECALL_KEY and RECALL_KEY_FILE are both set: set one of them")
-	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		p.add("RECALL_LOG_FORMAT: %q is no format: text or json", c.LogFormat)
 	}
@@ -115,33 +113,59 @@ func (p problems) err() error {
 	return usagef("%d settings are wrong:\n  %s", len(p), strings.Join(p, "\n  "))
 }
 
+// secret reads a setting that may be in a file instead. name is where it was found, for what else may be wrong with it.
+func (p *problems) secret(variable, value, file string) (text, name string) {
+	fileVariable := variable + "_FILE"
+	switch {
+	case file == "":
+		return value, variable
+	case value != "":
+		p.add("%s and %s are both set: set one of them", variable, fileVariable)
+		return "", ""
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		p.add("%s: %v", fileVariable, err)
+		return "", ""
+	}
+	if text = strings.TrimSpace(string(content)); text == "" {
+		p.add("%s: the file %s is empty", fileVariable, file)
+	}
+	return text, fileVariable
+}
+
+func (p *problems) key(value, file string) seal.Key {
+	text, name := p.secret("RECALL_KEY", value, file)
+	if text == "" {
+		return seal.Key{}
+	}
+	key, err := seal.ParseKey(text)
+	if err != nil {
+		p.add("%s: %v", name, err)
+	}
+	return key
+}
+
 // databaseURL: what pgx has to say about a wrong one may quote the password in it, so it is not repeated.
 func (p *problems) databaseURL(value, file string) string {
-	name := "RECALL_DATABASE_URL"
-	if file != "" {
-		if value != "" {
-			p.add("RECALL_DATABASE_URL and RECALL_DATABASE_URL_FILE are both set: set one of them")
-			return ""
-		}
-		name = "RECALL_DATABASE_URL_FILE"
-		text, err := os.ReadFile(file)
-		if err != nil {
-			p.add("RECALL_DATABASE_URL_FILE: %v", err)
-			return ""
-		}
-		if value = strings.TrimSpace(string(text)); value == "" {
-			p.add("RECALL_DATABASE_URL_FILE: %s is empty", file)
-			return ""
-		}
-	}
-	if value == "" {
+	text, name := p.secret("RECALL_DATABASE_URL", value, file)
+	if text == "" {
 		return ""
 	}
-	if _, err := pgxpool.ParseConfig(value); err != nil {
+	if _, err := pgxpool.ParseConfig(text); err != nil {
 		p.add("%s cannot be read: write it as postgres://user:password@host:5432/database, with signs such as @ / # %% in the password as %%40 %%2F %%23 %%25", name)
 		return ""
 	}
-	return value
+	return text
+}
+
+// folder is made absolute, so that messages show where a relative one leads.
+func (p *problems) folder(name, value string) string {
+	path, err := filepath.Abs(value)
+	if err != nil {
+		p.add("%s: %v", name, err)
+	}
+	return path
 }
 
 func (p *problems) logLevel(value string) slog.Level {

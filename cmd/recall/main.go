@@ -94,10 +94,11 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 	}
 	known := applyDefaults(parser)
 	cfg, err := newConfig(commands.commonSettings, commands.Serve.serveSettings)
-	if err != nil {
+	name := command.Command()
+	if err != nil && name != "verify" && name != "simulate" { // these two need no setting
 		return err
 	}
-	if !cfg.LogLevelSet && command.Command() != "serve" {
+	if !cfg.LogLevelSet && (name != "serve" || commands.Serve.Demo) {
 		cfg.LogLevel = slog.LevelWarn
 	}
 	a := newApp(cfg, stdin, stdout, stderr)

@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"text/tabwriter"
+
+	"recall/cluster"
+	"recall/seal"
 )
 
 type migrateCmd struct {
@@ -14,16 +15,20 @@ type migrateCmd struct {
 
 type migrateUpCmd struct{}
 
+// Run needs no key, and makes one only beside a private database: elsewhere it may run as a step of its own, on another
+// machine than the program that has the key.
 func (migrateUpCmd) Run(ctx context.Context, a *app) error {
-	db, closeAll, err := a.openDatabase(ctx)
+	if a.cfg.DatabaseURL == "" {
+		if _, err := a.makeKey(); err != nil {
+			return err
+		}
+	}
+	db, err := a.openDatabase(ctx, seal.Key{})
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer db.Close()
 	if err := db.Migrate(ctx); err != nil {
-		return err
-	}
-	if err := db.CheckKey(ctx); err != nil {
 		return err
 	}
 	fmt.Fprintln(a.out, "The schema is up to date.")
@@ -36,32 +41,44 @@ func (migrateStatusCmd) Run(ctx context.Context, a *app) error {
 	if err := a.needDatabase(); err != nil {
 		return err
 	}
-	db, closeAll, err := a.openDatabase(ctx)
+	db, err := a.openDatabase(ctx, seal.Key{})
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer db.Close()
 	states, err := db.MigrationStatus(ctx)
 	if err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	rows := [][]string{{"MIGRATION", "APPLIED"}}
 	for _, s := range states {
 		applied := "pending"
 		if !s.AppliedAt.IsZero() {
-			applied = s.AppliedAt.UTC().Format("2006-01-02 15:04:05Z")
+			applied = utc(s.AppliedAt)
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\n", s.Version, s.Name, applied)
+		rows = append(rows, []string{s.Name, applied})
 	}
-	return table.Flush()
+	return writeTable(a.out, rows)
 }
 
 type dbCmd struct {
-	URL dbURLCmd `cmd:"" name:"url" help:"Print the connection string of the database in use, for psql, pg_dump and pgbench; it may hold a password."`
+	URL dbURLCmd `cmd:"" name:"url" help:"Print the connection string of the database in use, for psql, pg_dump and pgbench. It holds the password, if there is one."`
 }
 
 type dbURLCmd struct{}
 
-func (dbURLCmd) Run(ctx context.Context, a *app) error {
-	return errors.New("not yet")
+// Run prints nothing that leads nowhere: a private database that this command would start would be gone with it.
+func (dbURLCmd) Run(a *app) error {
+	url := a.cfg.DatabaseURL
+	if url == "" {
+		if err := a.needDatabase(); err != nil {
+			return err
+		}
+		var running bool
+		if url, running = cluster.Running(a.cfg.DataDir); !running {
+			return fmt.Errorf("the private database in %s does not run: start `recall serve` first, and ask again", a.cfg.DataDir)
+		}
+	}
+	_, err := fmt.Fprintln(a.out, url)
+	return err
 }

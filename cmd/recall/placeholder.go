@@ -6,6 +6,4 @@ type (
 	destinationCmd struct{}
 	eventCmd       struct{}
 	userCmd        struct{}
-	simulateCmd    struct{}
-	verifyCmd      struct{}
 )

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report collects the figures.
+type report struct {
+	text   strings.Builder
+	limits struct {
+		pgbench map[int]float64 // by clients, rows a second
+		copy    map[int]float64 // by rows of a COPY
+		http    result
+	}
+	prototype, recall loads
+	cost              cost
+	destinations      map[int]result
+	history           result
+	historyEvents     int
+}
+
+func (r *report) machine() {
+	r.limits.pgbench, r.limits.copy, r.destinations = map[int]float64{}, map[int]float64{}, map[int]result{}
+	fmt.Fprintf(&r.text, "Measured on %s, %d cores (%s), Go %s; loader on the same machine.\n\n",
+		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), machine(), strings.TrimPrefix(runtime.Version(), "go"))
+}
+
+// markdown writes the tables.
+func (r *report) markdown() string {
+	b := &r.text
+	row := func(cells ...string) { fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | ")) }
+	rate := func(v float64) string { return fmt.Sprintf("%.0f/s", v) }
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+
+	row("Limit", "rate")
+	row("---", "---:")
+	for _, c := range []int{1, 16, 64} {
+		row(fmt.Sprintf("pgbench, one row of the same size a transaction, %d clients", c), rate(r.limits.pgbench[c]))
+	}
+	for _, n := range []int{100, 500} {
+		row(fmt.Sprintf("COPY, %d rows a transaction, one connection", n), rate(r.limits.copy[n]))
+	}
+	row("HTTP server that checks the signature and stores nothing, 64 connections", rate(r.limits.http.rate))
+	row("Bare prototype, 64 connections", rate(r.prototype.max64.rate))
+	row("Bare prototype, 256 connections", rate(r.prototype.max256.rate))
+	b.WriteString("\n")
+
+	base := r.limits.pgbench[64]
+	row("Recall", "figure", "against", "ratio")
+	row("---", "---:", "---", "---:")
+	ratio := func(v, of float64) string { return fmt.Sprintf("%.2f", v/of) }
+	row("Highest rate, 64 connections", rate(r.recall.max64.rate), "pgbench at 64 clients", ratio(r.recall.max64.rate, base))
+	row("Highest rate, 256 connections", rate(r.recall.max256.rate), "pgbench at 64 clients", ratio(r.recall.max256.rate, base))
+	row("Highest rate, 64 connections", rate(r.recall.max64.rate), "bare prototype", ratio(r.recall.max64.rate, r.prototype.max64.rate))
+	for _, n := range []int{1, 10} {
+		row(fmt.Sprintf("Highest rate, %d destinations match", n), rate(r.destinations[n].rate), "none matches", ratio(r.destinations[n].rate, r.recall.max64.rate))
+	}
+	if r.historyEvents > 0 {
+		row(fmt.Sprintf("Highest rate with %d events stored", r.historyEvents), rate(r.history.rate), "empty", ratio(r.history.rate, r.recall.max64.rate))
+	}
+	for _, p := range []float64{50, 99, 99.9} {
+		mine, bare := r.recall.at1000.percentile(p), r.prototype.at1000.percentile(p)
+		row(fmt.Sprintf("p%v at 1,000/s", p), ms(mine), "bare prototype, "+ms(bare), ratio(float64(mine), float64(bare)))
+	}
+	for _, p := range []float64{50, 99, 99.9} {
+		mine, bare := r.recall.at5000.percentile(p), r.prototype.at5000.percentile(p)
+		row(fmt.Sprintf("p%v at 5,000/s (%s answered)", p, rate(r.recall.at5000.rate)), ms(mine), "bare prototype, "+ms(bare), ratio(float64(mine), float64(bare)))
+	}
+	row("Stored for an event", fmt.Sprintf("%.0f bytes", r.cost.stored), "body and headers", ratio(r.cost.stored, r.cost.received))
+	row("CPU for an event, Recall", fmt.Sprintf("%.0f µs", r.cost.cpu), "", "")
+	row("CPU for an event, PostgreSQL", fmt.Sprintf("%.0f µs", r.cost.postgresCPU), "", "")
+	row("Recall's memory (peak RSS)", fmt.Sprintf("%d MiB", r.cost.rss>>20), "", "")
+	failed := r.recall.max64.failed + r.recall.max256.failed + r.recall.at1000.failed + r.recall.at5000.failed
+	fmt.Fprintf(b, "\n%d of Recall's callbacks were not answered 2xx.\n", failed)
+	return b.String()
+}
+
+const (
+	tablesBegin = "<!-- tables: written by make bench -->"
+	tablesEnd   = "<!-- end of tables -->"
+)
+
+// replaceTables puts the tables between the marks of a file.
+func replaceTables(path, tables string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(text), tablesBegin)
+	_, after, foundEnd := strings.Cut(rest, tablesEnd)
+	if !found || !foundEnd {
+		return fmt.Errorf("%s has no place for the tables: it needs the lines %q and %q", path, tablesBegin, tablesEnd)
+	}
+	return os.WriteFile(path, []byte(before+tablesBegin+"\n\n"+tables+"\n"+tablesEnd+after), 0o644)
+}
+
+func randomID() []byte {
+	id := make([]byte, 16)
+	rand.Read(id)
+	return id
+}

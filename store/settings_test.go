@@ -167,16 +167,13 @@ func TestSecretsAreSealed(t *testing.T) {
 	}
 	for _, table := range []string{"sources", "source_secrets", "source_headers", "destinations", "users", "settings_revision"} {
 		var rows int
-		var text, raw string
-		err := db.Pool().QueryRow(t.Context(), `
-			SELECT count(*), string_agg(r::text, ' '), encode(convert_to(string_agg(r::text, ' '), 'UTF8'), 'escape')
-			FROM `+table+` r`).Scan(&rows, &text, &raw)
-		must(t, err)
+		var text string // bytes as hex digits
+		must(t, db.Pool().QueryRow(t.Context(), `SELECT count(*), string_agg(r::text, ' ') FROM `+table+` r`).Scan(&rows, &text))
 		if rows == 0 {
 			t.Fatalf("%s is empty", table)
 		}
 		for _, secret := range []string{"s3cret", fmt.Sprintf("%x", "s3cret")} {
-			if strings.Contains(text, secret) || strings.Contains(raw, secret) {
+			if strings.Contains(text, secret) {
 				t.Errorf("%s holds a secret in clear", table)
 			}
 		}

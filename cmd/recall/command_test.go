@@ -52,7 +52,7 @@ func fileWith(t *testing.T, text string) string {
 }
 
 // parse reads a command line and runs nothing.
-func parse(t *testing.T, commands *cli, args ...string) {
+func parse(t *testing.T, commands *cli, args ...string) *kong.Kong {
 	t.Helper()
 	parser, err := kong.New(commands, kong.Vars{"version": ""})
 	if err != nil {
@@ -61,4 +61,5 @@ func parse(t *testing.T, commands *cli, args ...string) {
 	if _, err := parser.Parse(args); err != nil {
 		t.Fatal(err)
 	}
+	return parser
 }

@@ -248,12 +248,12 @@ func (p *problems) duration(name, value string, least, most time.Duration) time.
 // parseSize reads bytes, or KiB or MiB of them.
 func parseSize(text string) (int64, error) {
 	unit := int64(1)
-	for name, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
-		if number, found := strings.CutSuffix(text, name); found {
-			text, unit = strings.TrimSpace(number), size
-		}
+	if number, found := strings.CutSuffix(text, "KiB"); found {
+		text, unit = number, 1<<10
+	} else if number, found := strings.CutSuffix(text, "MiB"); found {
+		text, unit = number, 1<<20
 	}
-	n, err := strconv.ParseInt(text, 10, 40) // far from an overflow
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 40) // far from an overflow
 	return n * unit, err
 }
 

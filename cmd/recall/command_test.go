@@ -5,10 +5,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"recall/store"
+	"recall/store/storetest"
 )
 
 // result is what a command left behind.
@@ -62,4 +66,45 @@ func parse(t *testing.T, commands *cli, args ...string) *kong.Kong {
 		t.Fatal(err)
 	}
 	return parser
+}
+
+// house is a database of its own, for commands that need one.
+type house struct {
+	t    *testing.T
+	db   *store.DB
+	args []string
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	url := storetest.URL(t)
+	db, err := store.Open(t.Context(), url, storetest.Key(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return &house{t, db, []string{"--database-url", url, "--key", strings.Repeat("ab", 32)}}
+}
+
+// run runs a command on the database.
+func (h *house) run(stdin string, args ...string) result {
+	h.t.Helper()
+	return command(h.t, stdin, append(h.args, args...)...)
+}
+
+// audited are the actions noted about a subject, oldest first.
+func (h *house) audited(subject string) string {
+	h.t.Helper()
+	entries, err := h.db.ListAudit(h.t.Context(), subject, 100)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var actions []string
+	for _, e := range slices.Backward(entries) {
+		if e.Actor != actor() {
+			h.t.Errorf("actor %s", e.Actor)
+		}
+		actions = append(actions, e.Action)
+	}
+	return strings.Join(actions, " ")
 }

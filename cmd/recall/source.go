@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"recall/store"
+	"recall/verify"
+)
+
+type sourceCmd struct {
+	Add    sourceAddCmd    `cmd:"" help:"Add a source, and show what to enter at plenigo."`
+	List   sourceListCmd   `cmd:"" help:"List the sources."`
+	Show   sourceShowCmd   `cmd:"" help:"Show a source's settings; secrets stay hidden."`
+	Set    sourceSetCmd    `cmd:"" help:"Change a source's settings."`
+	Remove sourceRemoveCmd `cmd:"" help:"Remove a source; its events stay."`
+}
+
+type sourceAddCmd struct {
+	Slug string `required:"" placeholder:"SLUG" help:"Name in the callback's URL: lower-case letters, digits and hyphens."`
+	Name string `placeholder:"NAME" help:"Name for people; the slug if left out."`
+	secretFlags
+	credentialFlags
+	Tolerance  time.Duration `default:"5m" help:"How far a signature's time may be from now, past and future (${default})."`
+	LateWindow time.Duration `default:"32h" help:"How old a genuine callback may be to be accepted as late (${default}, which covers plenigo's last retry); 0 rejects late ones."`
+	Observe    bool          `help:"Answer rejected callbacks 2xx too. They are kept as rejected, and never sent on."`
+}
+
+func (sourceAddCmd) Help() string {
+	return `A source is one callback of plenigo's Merchant Backend (Settings > Development > Callbacks). plenigo makes the secret when
+the callback is saved there, and shows it in the callback's detail view. A source can be added before that, without a
+secret; it rejects everything until it has one.
+
+Examples:
+
+    recall source add --slug shop --name "Shop" --secret -        (then paste the secret, Enter, Ctrl-D)
+    recall source add --slug shop --secret-file secret --basic-file user-and-password --header-file headers`
+}
+
+func (c *sourceAddCmd) Run(ctx context.Context, a *app) error {
+	source := &store.Source{
+		Slug: c.Slug, Name: or(c.Name, c.Slug), Enabled: true, Observe: c.Observe, Tolerance: c.Tolerance, LateWindow: c.LateWindow,
+	}
+	r := secretReader{in: a.in}
+	secret, given, err := c.secretFlags.read(&r)
+	if err != nil {
+		return err
+	}
+	if given {
+		source.Secrets = []verify.Secret{newSecret(secret, a.now())}
+	}
+	if source.Basic, source.Headers, err = c.credentialFlags.read(&r); err != nil {
+		return err
+	}
+	if err := source.Validate(); err != nil {
+		return usagef("%v", err)
+	}
+	return a.withStore(ctx, func(db *store.DB) error {
+		if err := db.CreateSource(ctx, source); err != nil {
+			return err
+		}
+		if err := audit(ctx, db, "source.add", source.Slug, sourceDetail(source)); err != nil {
+			return err
+		}
+		return printSetup(a, source)
+	})
+}
+
+// newSecret is named by the day it was entered here, which is how a result tells which one matched.
+func newSecret(key string, now time.Time) verify.Secret {
+	return verify.Secret{Name: now.UTC().Format(time.DateOnly), Key: key}
+}
+
+// sourceDetail is what the audit list keeps of a source: no secret.
+func sourceDetail(s *store.Source) map[string]any {
+	return map[string]any{
+		"name": s.Name, "enabled": s.Enabled, "observe": s.Observe, "secrets": len(s.Secrets), "basic": s.Basic != nil,
+		"headers": headerNames(s.Headers), "tolerance": s.Tolerance.String(), "late_window": s.LateWindow.String(),
+	}
+}
+
+func headerNames(headers []verify.Header) []string {
+	names := make([]string, len(headers))
+	for i, h := range headers {
+		names[i] = h.Name
+	}
+	return names
+}
+
+// printSetup says what to enter at plenigo, and how to try it.
+func printSetup(a *app, s *store.Source) error {
+	var b strings.Builder
+	line := func(name, value string) { fmt.Fprintf(&b, "  %-16s%s\n", name, value) }
+	url := a.cfg.callbackURL(s.Slug)
+	fmt.Fprintf(&b, "The source %s was added.\n\nEnter at plenigo, in the Merchant Backend under Settings > Development > Callbacks:\n\n", s.Slug)
+	line("URL", url)
+	if s.Basic == nil && len(s.Headers) == 0 {
+		line("Authentication", `none: leave "Endpoint requires authentication" unticked`)
+	} else {
+		line("Authentication", `tick "Endpoint requires authentication", then`)
+	}
+	if s.Basic != nil {
+		line("  method 1", "HTTP basic: user "+harmless(s.Basic.User)+", and the password you gave here")
+	}
+	for _, h := range s.Headers {
+		line("  method 2", "key "+h.Name+", and the value you gave here")
+	}
+	simulate := fmt.Sprintf("  %s simulate --to %s --secret-file FILE", program(), url)
+	if s.Basic != nil {
+		simulate += " --basic-file FILE"
+	}
+	if len(s.Headers) > 0 {
+		simulate += " --header-file FILE"
+	}
+	if len(s.Secrets) == 0 {
+		fmt.Fprintf(&b, "\nThe source has no secret yet, so it rejects everything. plenigo shows the secret once the callback is saved; enter it with\n\n  %s source set %s --secret -\n",
+			program(), s.Slug)
+	}
+	if a.cfg.PublicURL == "" {
+		b.WriteString("\nRECALL_PUBLIC_URL is not set, so this URL is the one on this machine. plenigo needs the one that reaches it from outside.\n")
+	}
+	fmt.Fprintf(&b, "\nTry it, with recall serve running:\n\n%s --type customer.creation\n", simulate)
+	_, err := io.WriteString(a.out, b.String())
+	return err
+}
+
+type sourceListCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
+
+func (c *sourceListCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(db *store.DB) error {
+		sources, err := db.ListSources(ctx)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"SLUG", "NAME", "STATE", "ASKS FOR", "TOLERANCE", "LATE WINDOW", "URL"}}
+		for _, s := range sources {
+			if c.JSON {
+				if err := jsonLine(a.out, newSourceJSON(a, s)); err != nil {
+					return err
+				}
+				continue
+			}
+			rows = append(rows, []string{
+				s.Slug, harmless(s.Name), sourceState(s, a.now()), asksFor(s), span(s.Tolerance), or(span(s.LateWindow), "off"), a.cfg.callbackURL(s.Slug),
+			})
+		}
+		switch {
+		case c.JSON:
+			return nil
+		case len(sources) == 0:
+			fmt.Fprintf(a.errw, "There is no source yet. Add one with `%s source add`.\n", program())
+			return nil
+		}
+		return writeTable(a.out, rows)
+	})
+}
+
+// sourceJSON is a source without its secrets.
+type sourceJSON struct {
+	Slug              string       `json:"slug"`
+	Name              string       `json:"name"`
+	Enabled           bool         `json:"enabled"`
+	Observe           bool         `json:"observe"`
+	Demo              bool         `json:"demo"`
+	Unreadable        bool         `json:"unreadable"`
+	ToleranceSeconds  int64        `json:"tolerance_seconds"`
+	LateWindowSeconds int64        `json:"late_window_seconds"`
+	Secrets           []secretJSON `json:"secrets"`
+	BasicUser         *string      `json:"basic_user"`
+	Headers           []string     `json:"headers"`
+	URL               string       `json:"url"`
+	CreatedAt         time.Time    `json:"created_at"`
+}
+
+type secretJSON struct {
+	Name  string     `json:"name"`
+	From  *time.Time `json:"from"`
+	Until *time.Time `json:"until"`
+}
+
+func newSourceJSON(a *app, s *store.Source) sourceJSON {
+	j := sourceJSON{
+		Slug: s.Slug, Name: s.Name, Enabled: s.Enabled, Observe: s.Observe, Demo: s.Demo, Unreadable: s.Unreadable,
+		ToleranceSeconds: int64(s.Tolerance / time.Second), LateWindowSeconds: int64(s.LateWindow / time.Second),
+		Secrets: []secretJSON{}, Headers: headerNames(s.Headers), URL: a.cfg.callbackURL(s.Slug), CreatedAt: s.CreatedAt,
+	}
+	if s.Basic != nil {
+		j.BasicUser = &s.Basic.User
+	}
+	for _, secret := range s.Secrets {
+		v := secretJSON{Name: secret.Name}
+		if !secret.From.IsZero() {
+			v.From = &secret.From
+		}
+		if !secret.Until.IsZero() {
+			v.Until = &secret.Until
+		}
+		j.Secrets = append(j.Secrets, v)
+	}
+	return j
+}
+
+// sourceState is what most hinders a source, in a word or two.
+func sourceState(s *store.Source, now time.Time) string {
+	state := "enabled"
+	switch {
+	case !s.Enabled:
+		state = "disabled"
+	case s.Unreadable:
+		state = "unreadable"
+	case !hasSecret(s, now):
+		state = "no secret"
+	case s.Observe:
+		state = "observing"
+	}
+	if s.Demo {
+		state += ", demo"
+	}
+	return state
+}
+
+func hasSecret(s *store.Source, now time.Time) bool {
+	for _, secret := range s.Secrets {
+		if secretState(secret, now) == "valid" {
+			return true
+		}
+	}
+	return false
+}
+
+func secretState(s verify.Secret, now time.Time) string {
+	switch {
+	case now.Before(s.From):
+		return "not yet valid"
+	case !s.Until.IsZero() && !now.Before(s.Until):
+		return "over"
+	}
+	return "valid"
+}
+
+// asksFor is what a callback must carry.
+func asksFor(s *store.Source) string {
+	asks := []string{"signature"}
+	if s.Basic != nil {
+		asks = append(asks, "basic")
+	}
+	for _, h := range s.Headers {
+		asks = append(asks, h.Name)
+	}
+	return strings.Join(asks, ", ")
+}
+
+// span is a length of time without parts that are nothing: 5m, 32h, 1h30m; "" for none.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	if d == 0 {
+		return ""
+	}
+	return text
+}

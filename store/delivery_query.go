@@ -2,38 +2,179 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
-// CreateDeliveriesTx inserts deliveries in the caller's transaction, and returns those that were new: an automatic one
-// that is there already is left out.
-func (db *DB) CreateDeliveriesTx(ctx context.Context, tx pgx.Tx, ds []*Delivery) ([]*Delivery, error) {
-	panic("contract")
-}
-
-// BeginAttempt records that a try begins, before anything is sent, and gives it its number. A delivery that is finished
-// gives ErrFinished.
-func (db *DB) BeginAttempt(ctx context.Context, eventID, deliveryID uuid.UUID, a *Attempt) error {
-	panic("contract")
-}
-
-// EndAttempt records how a try ended and where the delivery stands now; next is set when it is waiting.
-func (db *DB) EndAttempt(ctx context.Context, eventID, deliveryID uuid.UUID, a *Attempt, state DeliveryState, next time.Time) error {
-	panic("contract")
-}
-
 // ErrFinished: the delivery succeeded, is exhausted or was cancelled already.
 var ErrFinished = errors.New("delivery is finished")
 
-func (db *DB) FindDelivery(ctx context.Context, eventID, deliveryID uuid.UUID) (*Delivery, error) {
-	panic("contract")
+// CreateDeliveriesTx inserts deliveries in the caller's transaction, and returns those that were new: an automatic one
+// that is there already is left out. Where they are not set, ID, CreatedAt and State (pending) are filled in.
+func (db *DB) CreateDeliveriesTx(ctx context.Context, tx pgx.Tx, ds []*Delivery) ([]*Delivery, error) {
+	if len(ds) == 0 {
+		return nil, nil
+	}
+	var (
+		eventIDs, ids                            []uuid.UUID
+		destinationIDs                           []int64
+		triggers, states, requestedBy, whyWanted []string
+		createdAt                                []time.Time
+	)
+	for _, d := range ds {
+		if d.CreatedAt.IsZero() {
+			d.CreatedAt = db.Now().UTC().Truncate(time.Microsecond) // as precise as PostgreSQL keeps it
+		}
+		if d.ID == uuid.Nil {
+			d.ID = newIDAt(d.CreatedAt)
+		}
+		if d.State == "" {
+			d.State = DeliveryPending
+		}
+		eventIDs, ids = append(eventIDs, d.EventID), append(ids, d.ID)
+		destinationIDs = append(destinationIDs, d.DestinationID)
+		triggers, states = append(triggers, string(d.Trigger)), append(states, string(d.State))
+		requestedBy, whyWanted = append(requestedBy, validText(d.RequestedBy)), append(whyWanted, validText(d.Reason))
+		createdAt = append(createdAt, d.CreatedAt)
+	}
+	rows, err := tx.Query(ctx, `
+		INSERT INTO deliveries (event_id, id, destination_id, trigger, state, requested_by, reason, created_at)
+		SELECT event_id, id, destination_id, trigger::delivery_trigger, state::delivery_state, requested_by, reason, created_at
+		FROM unnest(@event_ids::uuid[], @ids::uuid[], @destination_ids::bigint[], @triggers::text[], @states::text[],
+			@requested_by::text[], @reasons::text[], @created_at::timestamptz[])
+		AS t (event_id, id, destination_id, trigger, state, requested_by, reason, created_at)
+		ON CONFLICT (event_id, destination_id) WHERE trigger = 'automatic' DO NOTHING
+		RETURNING id`,
+		pgx.NamedArgs{
+			"event_ids": eventIDs, "ids": ids, "destination_ids": destinationIDs, "triggers": triggers, "states": states,
+			"requested_by": requestedBy, "reasons": whyWanted, "created_at": createdAt,
+		})
+	if err != nil {
+		return nil, fmt.Errorf("creating deliveries: %w", err)
+	}
+	created, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("creating deliveries: %w", err)
+	}
+	isNew := make(map[uuid.UUID]bool, len(created))
+	for _, id := range created {
+		isNew[id] = true
+	}
+	var fresh []*Delivery
+	for _, d := range ds {
+		if isNew[d.ID] {
+			fresh = append(fresh, d)
+		}
+	}
+	return fresh, nil
 }
 
-// ListDeliveries returns an event's deliveries with their attempts, newest delivery first.
+// newIDAt makes a UUIDv7 of a time.
+func newIDAt(t time.Time) uuid.UUID {
+	id := IDAt(t)
+	rand.Read(id[6:]) // never fails
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// validText makes a text fit for a column: a destination may answer anything.
+func validText(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// FindDelivery returns a delivery without its attempts, or ErrNotFound.
+func (db *DB) FindDelivery(ctx context.Context, eventID, deliveryID uuid.UUID) (*Delivery, error) {
+	rows, err := db.pool.Query(ctx, deliverySelect+`
+		WHERE d.event_id = $1 AND d.id = $2`, eventID, deliveryID)
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", deliveryID, err)
+	}
+	d, err := pgx.CollectExactlyOneRow(rows, scanDelivery)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("delivery %s: %w", deliveryID, err)
+	}
+	return d, nil
+}
+
+// maxDeliveries bounds what is shown of an event that is sent again and again.
+const maxDeliveries = 200
+
+// ListDeliveries returns an event's deliveries with their attempts, newest delivery first; of more than 200 the newest.
 func (db *DB) ListDeliveries(ctx context.Context, eventID uuid.UUID) ([]*Delivery, error) {
-	panic("contract")
+	var deliveries []*Delivery
+	err := db.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, deliverySelect+`
+			WHERE d.event_id = $1
+			ORDER BY d.created_at DESC, d.id DESC
+			LIMIT $2`, eventID, maxDeliveries)
+		if err != nil {
+			return err
+		}
+		if deliveries, err = pgx.CollectRows(rows, scanDelivery); err != nil || len(deliveries) == 0 {
+			return err
+		}
+		return addHistory(ctx, tx, eventID, deliveries)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("deliveries of event %s: %w", eventID, err)
+	}
+	return deliveries, nil
+}
+
+// deliverySelect is the one SELECT of deliveries, up to its WHERE. A removed destination still has its name.
+const deliverySelect = `
+	SELECT d.event_id, d.id, d.destination_id, coalesce(t.name, ''), d.trigger, d.state, d.attempts, d.requested_by, d.reason,
+		d.created_at, d.next_attempt_at, d.finished_at, coalesce(d.last_status, 0), d.last_error
+	FROM deliveries d
+	LEFT JOIN destinations t ON t.id = d.destination_id`
+
+func scanDelivery(row pgx.CollectableRow) (*Delivery, error) {
+	var d Delivery
+	var next, finished *time.Time
+	err := row.Scan(&d.EventID, &d.ID, &d.DestinationID, &d.Destination, &d.Trigger, &d.State, &d.Attempts, &d.RequestedBy, &d.Reason,
+		&d.CreatedAt, &next, &finished, &d.LastStatus, &d.LastError)
+	d.CreatedAt = d.CreatedAt.UTC()
+	d.NextAttemptAt, d.FinishedAt = orZero(next).UTC(), orZero(finished).UTC()
+	return &d, err
+}
+
+// cancelAtOnce is how many deliveries are cancelled in one statement.
+const cancelAtOnce = 1000
+
+// CancelDeliveries ends the open deliveries to a destination that was removed, in small batches, and returns how many
+// there were. A try that is under way is still recorded when it ends. Calling it again goes on where it was stopped.
+func (db *DB) CancelDeliveries(ctx context.Context, destinationID int64) (int64, error) {
+	var cancelled int64
+	for {
+		done, err := db.pool.Exec(ctx, `
+			WITH open AS MATERIALIZED (
+				SELECT event_id, id FROM deliveries
+				WHERE destination_id = @destination AND state IN ('pending', 'sending', 'waiting')
+				ORDER BY destination_id, id -- so that two who cancel never wait for each other
+				LIMIT @limit
+				FOR UPDATE
+			)
+			UPDATE deliveries d
+			SET state = 'cancelled', next_attempt_at = NULL, finished_at = @now
+			FROM open
+			WHERE d.event_id = open.event_id AND d.id = open.id`,
+			pgx.NamedArgs{"destination": destinationID, "limit": cancelAtOnce, "now": db.Now()})
+		if err != nil {
+			return cancelled, fmt.Errorf("cancelling the deliveries to destination %d: %w", destinationID, err)
+		}
+		if done.RowsAffected() == 0 {
+			return cancelled, nil
+		}
+		cancelled += done.RowsAffected()
+	}
 }

@@ -1,0 +1,228 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"recall/filter"
+)
+
+// idRange holds from ≤ id < to. Times are ranges of ids, so that PostgreSQL looks only into the partitions of that time.
+type idRange struct{ from, to uuid.UUID }
+
+var allIDs = idRange{to: uuid.Max}
+
+func (r *idRange) atLeast(id uuid.UUID) {
+	if compareIDs(id, r.from) > 0 {
+		r.from = id
+	}
+}
+
+func (r *idRange) below(id uuid.UUID) {
+	if compareIDs(id, r.to) < 0 {
+		r.to = id
+	}
+}
+
+func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
+
+// nextID is the smallest id that is greater.
+func nextID(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]++; id[i] != 0 {
+			return id
+		}
+	}
+	return uuid.Max
+}
+
+// idFrom is the smallest id of the events received at a time or later. Ids carry whole milliseconds.
+func idFrom(t time.Time) uuid.UUID { return IDAt(t.Add(time.Millisecond - time.Nanosecond)) }
+
+// eventFilter is a filter.Filter in SQL: a condition on events e, its parameters, and the ids that can fulfil it.
+// Each term says exactly what filter.Match says of an event in memory.
+type eventFilter struct {
+	conditions []string
+	args       pgx.NamedArgs
+	ids        idRange
+}
+
+// newEventFilter looks up which sources the filter names, removed ones included, and writes the condition.
+func newEventFilter(ctx context.Context, tx pgx.Tx, f filter.Filter) (*eventFilter, error) {
+	sources, err := findSlugs(ctx, tx, f)
+	if err != nil {
+		return nil, err
+	}
+	w := &eventFilter{args: pgx.NamedArgs{}, ids: allIDs}
+	for _, t := range f.Terms {
+		if t.Key == filter.KeyAfter || t.Key == filter.KeyBefore {
+			w.received(t)
+			continue
+		}
+		condition := "(" + w.term(t, sources) + ")"
+		if t.Negated {
+			condition = "NOT " + condition
+		}
+		w.conditions = append(w.conditions, condition)
+	}
+	return w, nil
+}
+
+// findSlugs returns the ids of the sources that the filter names, by slug. A slug may have been used again.
+func findSlugs(ctx context.Context, tx pgx.Tx, f filter.Filter) (map[string][]int64, error) {
+	var slugs []string
+	for _, t := range f.Terms {
+		if t.Key == filter.KeySource {
+			slugs = append(slugs, texts(t.Values)...)
+		}
+	}
+	if len(slugs) == 0 {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `SELECT slug, id FROM sources WHERE slug = ANY($1)`, slugs)
+	if err != nil {
+		return nil, fmt.Errorf("finding sources: %w", err)
+	}
+	found := map[string][]int64{}
+	var slug string
+	var id int64
+	_, err = pgx.ForEachRow(rows, []any{&slug, &id}, func() error {
+		found[slug] = append(found[slug], id)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding sources: %w", err)
+	}
+	return found, nil
+}
+
+// received narrows the ids. That one of several times holds is a matter of the earliest or the latest of them.
+func (w *eventFilter) received(t filter.Term) {
+	if len(t.Values) == 0 { // nothing holds
+		if !t.Negated {
+			w.ids.below(uuid.Nil)
+		}
+		return
+	}
+	byTime := func(a, b filter.Value) int { return a.Time.Compare(b.Time) }
+	earliest, latest := idFrom(slices.MinFunc(t.Values, byTime).Time), idFrom(slices.MaxFunc(t.Values, byTime).Time)
+	switch {
+	case t.Key == filter.KeyAfter && !t.Negated:
+		w.ids.atLeast(earliest)
+	case t.Key == filter.KeyAfter:
+		w.ids.below(earliest)
+	case !t.Negated:
+		w.ids.below(latest)
+	default:
+		w.ids.atLeast(latest)
+	}
+}
+
+// term writes a term that is not negated. No column compared is ever NULL, so NOT turns it round.
+func (w *eventFilter) term(t filter.Term, sources map[string][]int64) string {
+	switch t.Key {
+	case filter.KeySource:
+		var ids []int64
+		for _, v := range t.Values {
+			ids = append(ids, sources[v.Text]...)
+		}
+		return anyOf(w, "e.source_id", ids)
+	case filter.KeyVerdict: // one by one: events_rejected serves a query that says verdict = 'rejected'
+		return w.any(t.Values, func(v filter.Value) string {
+			if !slices.Contains([]string{"verified", "late", "rejected"}, v.Text) {
+				return "FALSE" // PostgreSQL refuses to compare with what is no verdict
+			}
+			return "e.verdict = " + w.arg(v.Text)
+		})
+	case filter.KeyReason:
+		return anyOf(w, "e.reason", texts(t.Values))
+	case filter.KeyType:
+		return w.any(t.Values, func(v filter.Value) string {
+			return w.upper("e.entity_type", v.EntityType) + " AND " + w.upper("e.callback_type", v.CallbackType)
+		})
+	case filter.KeyEntity:
+		return w.any(t.Values, func(v filter.Value) string {
+			return anyOf(w, "e.entity_id", storable(v.ID)) + " AND " + w.upper("e.entity_type", v.EntityType)
+		})
+	case filter.KeyCustomer:
+		var ids []string
+		for _, v := range t.Values {
+			ids = append(ids, storable(v.ID)...)
+		}
+		// The range is said again for the partitions of this table: PostgreSQL does not carry it over.
+		return `EXISTS (
+			SELECT FROM event_customers c
+			WHERE c.event_id = e.id AND c.event_id >= @from AND c.event_id < @to AND ` + anyOf(w, "c.customer_id", ids) + `)`
+	case filter.KeyID:
+		var ids []uuid.UUID
+		for _, v := range t.Values {
+			if id, err := uuid.Parse(v.ID); err == nil && id.String() == v.ID {
+				ids = append(ids, id)
+			}
+		}
+		return anyOf(w, "e.id", ids)
+	}
+	return "FALSE"
+}
+
+// any joins what holds for each value.
+func (w *eventFilter) any(values []filter.Value, condition func(filter.Value) string) string {
+	if len(values) == 0 {
+		return "FALSE"
+	}
+	list := make([]string, len(values))
+	for i, v := range values {
+		list[i] = condition(v)
+	}
+	return strings.Join(list, " OR ")
+}
+
+// anyOf compares a column with each of the values.
+func anyOf[T any](w *eventFilter, column string, values []T) string {
+	switch len(values) {
+	case 0:
+		return "FALSE"
+	case 1: // only so is the order of an index that begins with the column of use
+		return column + " = " + w.arg(values[0])
+	}
+	return column + " = ANY(" + w.arg(values) + ")"
+}
+
+// upper compares without regard to the case of ASCII letters, as filter does; "" is any.
+func (w *eventFilter) upper(column, value string) string {
+	if value == "" {
+		return "TRUE"
+	}
+	return anyOf(w, "upper("+column+` COLLATE "C")`, storable(value))
+}
+
+// arg adds a parameter and returns its name.
+func (w *eventFilter) arg(v any) string {
+	name := fmt.Sprintf("p%d", len(w.args)+1)
+	w.args[name] = v
+	return "@" + name
+}
+
+// texts are the values that can stand in a column.
+func texts(values []filter.Value) []string {
+	var list []string
+	for _, v := range values {
+		list = append(list, storable(v.Text)...)
+	}
+	return list
+}
+
+// storable is the text, or none where no column can hold it, and PostgreSQL refuses to compare with it.
+func storable(s string) []string {
+	if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+		return nil
+	}
+	return []string{s}
+}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -235,4 +236,22 @@ func TestDestinationWithWrongSettingsIsRefused(t *testing.T) {
 	if got, err := db.FindDestination(t.Context(), "crm"); err != nil || !reflect.DeepEqual(got, d) || count(t, db, "destinations") != 1 {
 		t.Errorf("the destinations changed: %+v, %v", got, err)
 	}
+}
+
+// Whatever URL is let in can be sent to.
+func FuzzDestinationURL(f *testing.F) {
+	for _, u := range []string{"https://crm.example/in?a=b", "http://[::1]:8000", "https://a:b@c", "https://a/#", "http:///", "http://%41/", "http://a:99999", "//a"} {
+		f.Add(u)
+	}
+	f.Fuzz(func(t *testing.T, u string) {
+		d := crm()
+		d.URL = u
+		if d.Validate(noon) != nil {
+			return
+		}
+		r, err := http.NewRequest(http.MethodPost, u, nil)
+		if err != nil || r.URL.Hostname() == "" || r.URL.User != nil || r.URL.Fragment != "" || strings.ContainsRune(u, 0) {
+			t.Errorf("%q is let in: %v", u, err)
+		}
+	})
 }

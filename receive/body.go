@@ -28,7 +28,6 @@ var (
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, room *room) ([]byte, error) {
 	declared := r.ContentLength // -1: chunked
 	if declared > h.maxBody {
-		w.Header().Set("Connection", "close") // what follows on this connection is not worth reading
 		return nil, errTooLarge
 	}
 	most := h.maxBody + 1 // one byte too many tells that it is too large

@@ -44,6 +44,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	if room.take(r.Context(), headerSize(r.Header)) {
 		body, err = h.readBody(w, r, room)
 	}
+	if err != nil {
+		w.Header().Set("Connection", "close") // what follows on this connection is not worth reading
+	}
 	size := int64(len(body))
 	tooLarge := errors.Is(err, errTooLarge)
 	switch {

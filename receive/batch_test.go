@@ -1,0 +1,332 @@
+package receive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/store"
+	"recall/verify"
+)
+
+// an is an accepted event with a body.
+func an(body string) *store.Event {
+	return &store.Event{ID: uuid.Must(uuid.NewV7()), Body: []byte(body), Verification: verify.Result{Verdict: verify.Verified}}
+}
+
+// gate is a Recorder's hook that lets a batch through when the test says so.
+type gate struct{ entered, leave chan struct{} }
+
+func newGate() gate { return gate{make(chan struct{}), make(chan struct{})} }
+
+func (g gate) wait(context.Context, []*store.Event) []error {
+	g.entered <- struct{}{}
+	<-g.leave
+	return nil
+}
+
+// sizes of the batches, in order of size.
+func sizes(m *memory) []int {
+	var all []int
+	for _, batch := range m.batches {
+		all = append(all, len(batch))
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestWhatWaitsSharesATransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		m := &memory{before: g.wait}
+		b := NewBatcher(m, time.Minute)
+		var done sync.WaitGroup
+		for i := range 1202 { // one for each writer at once; the others wait for them
+			done.Go(func() {
+				if err := b.Record(t.Context(), an(fmt.Sprint(i))); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			if i < maxWriters {
+				<-g.entered
+			}
+		}
+		close(g.leave)
+		for range 3 {
+			<-g.entered
+		}
+		done.Wait()
+		if got, want := sizes(m), []int{1, 1, 200, 500, 500}; !slices.Equal(got, want) {
+			t.Errorf("batches of %v, want %v", got, want)
+		}
+	})
+}
+
+func TestABatchIsBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		m := &memory{before: g.wait}
+		b := NewBatcher(m, time.Minute)
+		var done sync.WaitGroup
+		for i := range maxWriters + 9 {
+			done.Go(func() {
+				e := an(strings.Repeat("a", 1<<20))
+				e.Header = http.Header{"X-Large": {strings.Repeat("b", 1<<20)}}
+				if err := b.Record(t.Context(), e); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+			if i < maxWriters {
+				<-g.entered
+			}
+		}
+		close(g.leave)
+		for range 3 {
+			<-g.entered
+		}
+		done.Wait()
+		if got, want := sizes(m), []int{1, 1, 1, 4, 4}; !slices.Equal(got, want) { // 2 MiB each, no more than 8
+			t.Errorf("batches of %v, want %v", got, want)
+		}
+	})
+}
+
+func TestEachEventHasItsOwnResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bad := errors.New("bad")
+		g := newGate()
+		m := &memory{before: func(ctx context.Context, events []*store.Event) []error {
+			g.wait(ctx, events)
+			errs := make([]error, len(events))
+			for i, e := range events {
+				if string(e.Body) == "bad" {
+					errs[i] = bad
+				}
+			}
+			return errs
+		}}
+		b := NewBatcher(m, time.Minute)
+		var done sync.WaitGroup
+		for i, body := range []string{"first", "second", "good", "bad", "good"} {
+			done.Go(func() {
+				if err := b.Record(t.Context(), an(body)); (err != nil) != (body == "bad") {
+					t.Errorf("%s: %v", body, err)
+				}
+			})
+			synctest.Wait()
+			if i < maxWriters {
+				<-g.entered
+			}
+		}
+		close(g.leave)
+		<-g.entered
+		done.Wait()
+		if len(m.kept()) != 4 || len(m.batches) != 3 {
+			t.Errorf("%d kept in %d batches", len(m.kept()), len(m.batches))
+		}
+	})
+}
+
+func TestWhoIsNotTakenInTimeIsWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		m := &memory{before: g.wait}
+		b := NewBatcher(m, time.Minute)
+		var taken sync.WaitGroup
+		for range maxWriters {
+			taken.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := b.Record(ctx, an("taken")); !errors.Is(err, store.ErrOutcomeUnknown) {
+					t.Errorf("one that is just being written: %v", err)
+				}
+			})
+			<-g.entered
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if err := b.Record(ctx, an("withdrawn")); !errors.Is(err, errBusy) {
+			t.Errorf("one that waits: %v", err)
+		}
+		taken.Wait()
+		close(g.leave)
+		synctest.Wait()
+		for _, e := range m.kept() {
+			if string(e.Body) == "withdrawn" {
+				t.Error("it was written all the same")
+			}
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestACommitHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &memory{before: func(ctx context.Context, _ []*store.Event) []error {
+			<-ctx.Done()
+			return []error{ctx.Err()}
+		}}
+		b := NewBatcher(m, 3*time.Second)
+		began := time.Now()
+		if err := b.Record(t.Context(), an("slow")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 3*time.Second {
+			t.Errorf("ended after %s", took)
+		}
+	})
+}
+
+func TestABrokenRecorderEndsNothing(t *testing.T) {
+	for name, broken := range map[string]func(context.Context, []*store.Event) []error{
+		"it panics":        func(context.Context, []*store.Event) []error { panic("out of order") },
+		"too few results":  func(context.Context, []*store.Event) []error { return []error{} },
+		"too many results": func(context.Context, []*store.Event) []error { return make([]error, 2) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			m := &memory{before: func(ctx context.Context, events []*store.Event) []error {
+				if calls.Add(1) == 1 {
+					return broken(ctx, events)
+				}
+				return nil
+			}}
+			b := NewBatcher(m, time.Minute)
+			if err := b.Record(t.Context(), an("first")); err == nil {
+				t.Error("no error")
+			}
+			if err := b.Record(t.Context(), an("second")); err != nil {
+				t.Error(err)
+			}
+			if err := b.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestCloseWaitsForTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		m := &memory{before: g.wait}
+		b := NewBatcher(m, time.Minute)
+		var done sync.WaitGroup
+		for range maxWriters {
+			done.Go(func() { b.Record(t.Context(), an("first")) })
+			<-g.entered
+		}
+		done.Go(func() { b.Record(t.Context(), an("last")) })
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("closed with callbacks under way: %v", err)
+		}
+		if err := b.Record(t.Context(), an("late")); !errors.Is(err, errStopping) {
+			t.Errorf("taken after Close: %v", err)
+		}
+		close(g.leave)
+		<-g.entered
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		done.Wait()
+		if len(m.kept()) != maxWriters+1 {
+			t.Errorf("%d kept", len(m.kept()))
+		}
+	})
+}
+
+// The answer of 2xx never precedes the commit: nothing is written before the recorder has returned.
+func TestTheAnswerFollowsTheCommit(t *testing.T) {
+	t.Parallel()
+	var answered atomic.Bool
+	m := &memory{before: func(context.Context, []*store.Event) []error {
+		if answered.Load() {
+			t.Error("answered before the commit")
+		}
+		return nil
+	}}
+	r := start(t, Options{Recorder: m}, func(s *http.Server) {
+		inner := s.Handler
+		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			inner.ServeHTTP(watched{w, &answered}, req)
+		})
+	})
+	if got := send(t, r, callback(t, r, []byte("{}"))); got.status != 200 {
+		t.Errorf("answered %d %+v", got.status, got.answer)
+	}
+	if !answered.Load() {
+		t.Error("nobody watched")
+	}
+}
+
+type watched struct {
+	http.ResponseWriter
+	written *atomic.Bool
+}
+
+func (w watched) WriteHeader(status int) { w.written.Store(true); w.ResponseWriter.WriteHeader(status) }
+func (w watched) Write(p []byte) (int, error) {
+	w.written.Store(true)
+	return w.ResponseWriter.Write(p)
+}
+
+// What the handler answers while nobody writes, on the test's clock.
+func TestAnswersWhileTheDatabaseHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		m := &memory{before: func(context.Context, []*store.Event) []error { <-release; return nil }}
+		h, err := NewHandler(Options{Recorder: m, Sources: store.NewLive([]*store.Source{shop()}, nil), MaxBody: 1 << 20, MaxInFlight: 3 << 20})
+		if err != nil {
+			t.Fatal(err)
+		}
+		serve := func(size int) *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/callbacks/shop", strings.NewReader(strings.Repeat("a", size))))
+			return w
+		}
+		var all sync.WaitGroup
+		answer := func(size, status int, code string) {
+			all.Go(func() {
+				if w := serve(size); w.Code != status || !strings.Contains(w.Body.String(), code) || w.Header().Get("Retry-After") != "30" {
+					t.Errorf("%d bytes answered %d %s", size, w.Code, w.Body)
+				}
+			})
+			synctest.Wait()
+		}
+		answer(1<<20, 503, "not_stored") // being written
+		answer(1<<20, 503, "not_stored") // being written
+		answer(900<<10, 503, "not_stored")
+		answer(1<<20, 503, "overloaded") // no room for it
+		all.Wait()
+		if !h.inFlight.TryAcquire(3 << 20) {
+			t.Error("room was not given back")
+		}
+		close(release)
+		if err := h.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if len(m.kept()) != 2 {
+			t.Errorf("%d kept", len(m.kept()))
+		}
+		if w := serve(1); w.Code != 503 {
+			t.Errorf("after Close: %d %s", w.Code, w.Body)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -198,6 +199,45 @@ func TestNothingIsSkipped(t *testing.T) {
 			}
 			return true
 		})
+	}
+}
+
+// TestSettingsAreInREADME: each setting stands in README's table with its default, and nothing else does.
+func TestSettingsAreInREADME(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(RECALL_[A-Z_]+)` \\| (?:`([^`]*)`)? ?\\|").FindAllStringSubmatch(string(text), -1) {
+		described[row[1]] = row[2]
+	}
+	settings := map[string]string{}
+	for _, s := range sources(t) {
+		if s.room() != root || s.test() {
+			continue
+		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			if field, is := n.(*ast.Field); is && field.Tag != nil {
+				tag := reflect.StructTag(unquote(t, field.Tag.Value))
+				if name, is := tag.Lookup("env"); is {
+					settings[name] = tag.Get("default")
+				}
+			}
+			return true
+		})
+	}
+	if len(settings) == 0 {
+		t.Fatal("no settings found in " + root)
+	}
+	for name, want := range settings {
+		if got, is := described[name]; !is || got != want {
+			t.Errorf("README says of %s the default %q (%t), want %q", name, got, is, want)
+		}
+		delete(described, name)
+	}
+	for name := range described {
+		t.Errorf("README describes %s, and there is no such setting", name)
 	}
 }
 

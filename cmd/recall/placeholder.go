@@ -2,7 +2,6 @@ package main
 
 // Commands that are still to come; each leaves this file for one of its own.
 type (
-	destinationCmd struct{}
-	eventCmd       struct{}
-	userCmd        struct{}
+	eventCmd struct{}
+	userCmd  struct{}
 )

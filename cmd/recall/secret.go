@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/term"
 
+	"recall/store"
 	"recall/verify"
 )
 
@@ -139,39 +140,57 @@ func readSecret(r io.Reader, what string) (string, error) {
 
 // password reads a new password: from a file, from the terminal without echo and twice, or else from standard input.
 func (a *app) password(file *string) (string, error) {
-	r := secretReader{in: a.in}
+	var text string
+	var err error
 	switch {
 	case file != nil:
-		text, _, err := r.line("--password", nil, file)
-		return text, err
+		r := secretReader{in: a.in}
+		text, _, err = r.line("--password", nil, file)
 	case isTerminal(a.in):
 		return a.askPassword()
+	default:
+		text, err = readSecret(a.in, "the password from standard input")
+		if err == nil && strings.ContainsAny(text, "\r\n") {
+			err = usagef("standard input must hold the password on one line, and nothing else")
+		}
 	}
-	text, err := readSecret(a.in, "the password from standard input")
-	if err == nil && (text == "" || strings.ContainsAny(text, "\r\n\x00")) {
-		err = usagef("standard input must hold the password, and nothing else, on one line")
+	if err == nil {
+		err = checkPassword(text)
 	}
 	return text, err
 }
 
+func checkPassword(text string) error {
+	if err := store.ValidatePassword(text); err != nil {
+		return usagef("%v", err)
+	}
+	return nil
+}
+
 func (a *app) askPassword() (string, error) {
-	var typed [2]string
-	for i, prompt := range []string{"New password: ", "Once more: "} {
-		fmt.Fprint(a.errw, prompt)
-		text, err := term.ReadPassword(int(a.in.(*os.File).Fd()))
-		fmt.Fprintln(a.errw)
-		if err != nil {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		typed[i] = string(text)
+	first, err := a.ask("New password: ")
+	if err == nil {
+		err = checkPassword(first)
 	}
-	if typed[0] != typed[1] {
-		return "", errors.New("the two passwords differ; nothing was changed")
+	if err != nil {
+		return "", err
 	}
-	if typed[0] == "" {
-		return "", errors.New("the password is empty; nothing was changed")
+	second, err := a.ask("Once more: ")
+	if err == nil && first != second {
+		err = errors.New("the two passwords differ; nothing was changed")
 	}
-	return typed[0], nil
+	return first, err
+}
+
+// ask reads a line from the terminal without showing it.
+func (a *app) ask(prompt string) (string, error) {
+	fmt.Fprint(a.errw, prompt)
+	text, err := term.ReadPassword(int(a.in.(*os.File).Fd()))
+	fmt.Fprintln(a.errw)
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	return string(text), nil
 }
 
 // parseBasic reads USER:PASSWORD.

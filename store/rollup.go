@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"recall/verify"
+)
+
+const (
+	rollupName  = "rollup"
+	rollupBatch = 1000 // events
+	firstCursor = "0.0.0"
+)
+
+// Rollup counts what was committed since the last time into hours and failure groups, until nothing is new. Several
+// instances may call it at once: the row of its cursor is locked, so each event is counted once. likely names the cause of
+// a rejection, and is asked for a few events of a kind only.
+func (db *DB) Rollup(ctx context.Context, likely func(*Event) verify.Cause) error {
+	for {
+		n, err := db.rollupSome(ctx, likely)
+		if err != nil {
+			return fmt.Errorf("counting events: %w", err)
+		}
+		if n < rollupBatch {
+			return nil
+		}
+	}
+}
+
+func (db *DB) rollupSome(ctx context.Context, likely func(*Event) verify.Cause) (counted int, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var cursor string
+		err := tx.QueryRow(ctx, `
+			INSERT INTO followers (name, cursor, at) VALUES ($1, $2, $3)
+			ON CONFLICT (name) DO UPDATE SET cursor = followers.cursor -- locks it
+			RETURNING cursor`, rollupName, firstCursor, db.Now()).Scan(&cursor)
+		if err != nil {
+			return err
+		}
+		ids, next, err := db.CommittedSince(ctx, cursor, rollupBatch)
+		if errors.Is(err, ErrCursor) { // the database was restored: what is there now counts
+			ids, next, err = db.CommittedSince(ctx, firstCursor, rollupBatch)
+		}
+		if err != nil {
+			return err
+		}
+		counted = len(ids)
+		if counted > 0 {
+			if err := countHours(ctx, tx, ids); err != nil {
+				return err
+			}
+			if err := db.countFailures(ctx, tx, ids, likely); err != nil {
+				return err
+			}
+		}
+		_, err = tx.Exec(ctx, `UPDATE followers SET cursor = $2, at = $3 WHERE name = $1`, rollupName, next, db.Now())
+		return err
+	})
+	return counted, err
+}
+
+// hourOf is SQL for the hour an event arrived in, from the first 48 bits of the id in a column.
+func hourOf(id string) string {
+	return "date_trunc('hour', to_timestamp(('x' || substr(" + id + "::text, 1, 8) || substr(" + id + "::text, 10, 4))::bit(48)::bigint / 1000.0), 'UTC')"
+}
+
+func countHours(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO source_hours AS h (source_id, hour, verdict, answered, secret, events, last_event_id)
+		SELECT source_id, `+hourOf("id")+`, verdict, answered, coalesce(verification->>'secret', ''), count(*), (max(id::text))::uuid
+		FROM events WHERE id = ANY($1)
+		GROUP BY 1, 2, 3, 4, 5
+		ON CONFLICT (source_id, hour, verdict, answered, secret) DO UPDATE
+		SET events = h.events + excluded.events, last_event_id = greatest(h.last_event_id, excluded.last_event_id)`, ids)
+	return err
+}

@@ -26,7 +26,7 @@ func TestNextTry(t *testing.T) {
 func TestJudgeFailures(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)
-	day := func(ago int) time.Time { return now.Truncate(24 * time.Hour).AddDate(0, 0, -ago) }
+	day := func(ago int) time.Time { return now.Truncate(24*time.Hour).AddDate(0, 0, -ago) }
 	tests := map[string]struct {
 		failures []int64 // today, yesterday, …
 		today    int

@@ -32,17 +32,21 @@ type destinationAddCmd struct {
 }
 
 func (destinationAddCmd) Help() string {
-	var keys strings.Builder
-	for _, k := range filter.Keys() {
-		fmt.Fprintf(&keys, "    %-10s %s, such as %s\n", k.Key, k.Words, k.Example)
-	}
-	return `A filter is key:value, several with blanks between; a comma joins several values by "or", a leading - negates (write --match='-type:invoice' then). Keys:
-
-` + keys.String() + `
+	return filterHelp("--match='-type:invoice'") + `
 Examples:
 
     recall destination add --name crm --url https://crm.example.com/hook --match 'source:shop type:customer.*'
     recall destination add --name audit --url https://audit.example.com/in --header-file headers --retry '30s,10m'`
+}
+
+// filterHelp explains filters; negated shows how one that begins with a minus is written here.
+func filterHelp(negated string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "A filter is key:value, several with blanks between; a comma joins several values by \"or\", a leading - negates (%s). Keys:\n\n", negated)
+	for _, k := range filter.Keys() {
+		fmt.Fprintf(&b, "    %-10s %s, such as %s\n", k.Key, k.Words, k.Example)
+	}
+	return b.String()
 }
 
 func (c *destinationAddCmd) Run(ctx context.Context, a *app) error {

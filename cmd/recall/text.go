@@ -68,31 +68,37 @@ func jsonLine(w io.Writer, v any) error {
 }
 
 // writeTable lays rows out in columns. Cells must be harmless.
-func writeTable(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+func writeTable(w io.Writer, rows [][]string) error { return writeColumns(w, rows, 2) }
+
+// writeColumns is writeTable with so many blanks between columns.
+func writeColumns(w io.Writer, rows [][]string, gap int) error {
+	t := tabwriter.NewWriter(w, 0, 0, gap, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
 }
 
-// fit shortens the widest columns of rows until they fit into width, with two blanks between columns. Columns in whole
-// are never shortened, and none to less than eight characters.
-func fit(rows [][]string, width int, whole ...int) {
+// minColumn is what fit leaves of a column, in characters.
+const minColumn = 8
+
+// fit shortens the widest columns of rows until they fit into width, with so many blanks between them. Columns in whole
+// are never shortened.
+func fit(rows [][]string, width, gap int, whole ...int) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	excess := 2*(len(widths)-1) - width
+	excess := gap*(len(widths)-1) - width
 	for _, n := range widths {
 		excess += n
 	}
 	for ; excess > 0; excess-- {
 		widest := -1
 		for i, n := range widths {
-			if !slices.Contains(whole, i) && n > 8 && (widest < 0 || n > widths[widest]) {
+			if !slices.Contains(whole, i) && n > minColumn && (widest < 0 || n > widths[widest]) {
 				widest = i
 			}
 		}
@@ -103,9 +109,19 @@ func fit(rows [][]string, width int, whole ...int) {
 	}
 	for _, row := range rows {
 		for i := range row {
-			row[i] = cut(row[i], widths[i])
+			row[i] = squeeze(row[i], widths[i])
 		}
 	}
+}
+
+// squeeze shortens a text to n characters in its middle: both ends of a type or an id say more.
+func squeeze(text string, n int) string {
+	r := []rune(text)
+	if len(r) <= n {
+		return text
+	}
+	head := n / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
 }
 
 // cut shortens a text to n characters, the last of which says so.

@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"recall/dispatch"
+	"recall/store"
+	"recall/verify"
+)
+
+type eventCmd struct {
+	List       eventListCmd       `cmd:"" help:"List events, newest first."`
+	Show       eventShowCmd       `cmd:"" help:"Show one event: headers, verification in words, deliveries, payload."`
+	Raw        eventRawCmd        `cmd:"" help:"Write an event's body to standard output, byte for byte."`
+	Redispatch eventRedispatchCmd `cmd:"" help:"Send an event to a destination again."`
+}
+
+type eventListCmd struct {
+	Filter []string `arg:"" optional:"" help:"Which events, as key:value; all of them if left out."`
+	JSON   bool     `name:"json" help:"Print one JSON object a line."`
+	Limit  int      `default:"50" placeholder:"N" help:"At most so many (${default}), up to 10000."`
+}
+
+func (eventListCmd) Help() string {
+	return `The filter is the one of the admin UI. ` + filterHelp("list -- -type:invoice") + `
+Examples:
+
+    recall event list verdict:rejected after:2h
+    recall event list 'source:shop type:customer.*,order.creation' --limit 200
+    recall event list customer:48213 --json`
+}
+
+const maxEvents = 10_000
+
+func (c *eventListCmd) Run(ctx context.Context, a *app) error {
+	if c.Limit < 1 || c.Limit > maxEvents {
+		return usagef("--limit must be from 1 to %d, not %d", maxEvents, c.Limit)
+	}
+	chosen, err := readFilter("the filter", strings.Join(c.Filter, " "), a.now())
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(db *store.DB) error {
+		page, err := db.ListEvents(ctx, store.EventQuery{Filter: chosen, Limit: c.Limit})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			for i := range page.Events {
+				if err := jsonLine(a.out, newEventJSON(&page.Events[i])); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if len(page.Events) == 0 {
+			_, err := fmt.Fprintln(a.errw, "No event fulfils this.")
+			return err
+		}
+		if err := writeEvents(a.out, page.Events); err != nil {
+			return err
+		}
+		if page.Older {
+			fmt.Fprintf(a.errw, "There are older ones; --limit shows more than %d.\n", c.Limit)
+		}
+		return nil
+	})
+}
+
+// eventJSON is what event list --json prints of an event.
+type eventJSON struct {
+	ID           uuid.UUID                   `json:"id"`
+	ReceivedAt   string                      `json:"received_at"`
+	Source       string                      `json:"source"`
+	Verdict      verify.Verdict              `json:"verdict"`
+	Signature    verify.Status               `json:"signature"`
+	Reason       verify.Reason               `json:"reason"`
+	EntityType   string                      `json:"entity_type"`
+	CallbackType string                      `json:"callback_type"`
+	EntityID     string                      `json:"entity_id"`
+	CustomerIDs  []string                    `json:"customer_ids"`
+	APIVersion   string                      `json:"api_version"`
+	Answered     int                         `json:"answered"`
+	RepeatOf     *uuid.UUID                  `json:"repeat_of"` // null on the first arrival
+	Arrival      int                         `json:"arrival"`
+	Size         int64                       `json:"size"`
+	BodySHA256   string                      `json:"body_sha256"`
+	Deliveries   map[store.DeliveryState]int `json:"deliveries"`
+}
+
+func newEventJSON(e *store.EventSummary) eventJSON {
+	j := eventJSON{
+		ID: e.ID, ReceivedAt: e.ReceivedAt.UTC().Format("2006-01-02T15:04:05.000Z"), Source: e.Source, Verdict: e.Verdict, Signature: e.Signature,
+		Reason: e.Reason, EntityType: e.EntityType, CallbackType: e.CallbackType, EntityID: e.EntityID, CustomerIDs: e.Customers,
+		APIVersion: e.APIVersion, Answered: e.Answered, Arrival: e.Arrival, Size: e.Size, BodySHA256: hex.EncodeToString(e.BodySHA256[:]),
+		Deliveries: map[store.DeliveryState]int{},
+	}
+	if j.CustomerIDs == nil {
+		j.CustomerIDs = []string{}
+	}
+	if e.RepeatOf != uuid.Nil {
+		j.RepeatOf = &e.RepeatOf
+	}
+	for _, d := range e.Deliveries {
+		j.Deliveries[d.State] = d.Count
+	}
+	return j
+}
+
+// tableWidth is what the table of events fits into.
+const tableWidth = 120
+
+func writeEvents(w io.Writer, events []store.EventSummary) error {
+	rows := [][]string{{"TIME (UTC)", "VERDICT", "TYPE", "ENTITY", "CUSTOMER", "SOURCE", "HTTP", "SENT", "ID"}}
+	for i := range events {
+		e := &events[i]
+		rows = append(rows, []string{
+			e.ReceivedAt.UTC().Format(time.DateTime), string(e.Verdict), harmless(typeName(e.EntityType, e.CallbackType)), harmless(or(e.EntityID, "-")),
+			harmless(someOf(e.Customers)), harmless(e.Source), fmt.Sprint(e.Answered), sentWord(e.Deliveries), e.ID.String(),
+		})
+	}
+	fit(rows, tableWidth, 1, 0, 1, 6, 7, 8)
+	return writeColumns(w, rows, 1)
+}
+
+// typeName is a type as filters write it.
+func typeName(entity, callback string) string {
+	if entity == "" && callback == "" {
+		return "-"
+	}
+	return strings.ToLower(or(entity, "*") + "." + or(callback, "*"))
+}
+
+// someOf is the first of a list, and how many more there are.
+func someOf(list []string) string {
+	switch len(list) {
+	case 0:
+		return "-"
+	case 1:
+		return list[0]
+	}
+	return fmt.Sprintf("%s +%d", list[0], len(list)-1)
+}
+
+// sentWord is the state of an event's deliveries that most needs a look: "ok" when all of them succeeded.
+func sentWord(counts []store.DeliveryCount) string {
+	has := map[store.DeliveryState]bool{}
+	for _, c := range counts {
+		has[c.State] = c.Count > 0
+	}
+	for _, state := range []store.DeliveryState{
+		store.DeliveryExhausted, store.DeliveryWaiting, store.DeliverySending, store.DeliveryPending, store.DeliveryCancelled,
+	} {
+		if has[state] {
+			return string(state)
+		}
+	}
+	if has[store.DeliverySucceeded] {
+		return "ok"
+	}
+	return "-"
+}
+
+type eventRawCmd struct {
+	ID string `arg:"" help:"The event's id."`
+}
+
+func (eventRawCmd) Help() string {
+	return `Example:
+
+    recall event raw 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b | sha256sum`
+}
+
+func (c *eventRawCmd) Run(ctx context.Context, a *app) error {
+	id, err := parseEventID(c.ID)
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(db *store.DB) error {
+		e, err := findEvent(ctx, db, id)
+		if err != nil {
+			return err
+		}
+		if len(e.Body) == 0 && e.Size > 0 {
+			return fmt.Errorf("the body of event %s, of %d bytes, was larger than the limit and was not kept", id, e.Size)
+		}
+		if isTerminal(a.out) && harmlessLines(string(e.Body)) != string(e.Body) {
+			return errors.New("this body holds bytes that could take over your terminal: send it into a file, or see it with recall event show")
+		}
+		_, err = a.out.Write(e.Body)
+		return err
+	})
+}
+
+type eventRedispatchCmd struct {
+	ID     string `arg:"" help:"The event's id."`
+	To     string `required:"" placeholder:"NAME" help:"The destination's name."`
+	Reason string `placeholder:"TEXT" help:"Why, for the audit list."`
+}
+
+func (eventRedispatchCmd) Help() string {
+	return `The event is put into the queue, with a delivery of its own; a running recall serve sends it, and retries as the destination
+says. Its body is sent unchanged, with a fresh signature. Rejected events are never sent.
+
+Example:
+
+    recall event redispatch 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b --to crm --reason "CRM was down"`
+}
+
+func (c *eventRedispatchCmd) Run(ctx context.Context, a *app) error {
+	id, err := parseEventID(c.ID)
+	if err != nil {
+		return err
+	}
+	if utf8.RuneCountInString(c.Reason) > store.MaxReason {
+		return usagef("--reason may have at most %d characters", store.MaxReason)
+	}
+	return a.withStore(ctx, func(db *store.DB) error {
+		if _, err := findEvent(ctx, db, id); err != nil {
+			return err
+		}
+		if _, err := findDestination(ctx, db, c.To); err != nil {
+			return err
+		}
+		dispatcher, err := dispatch.New(db, dispatch.Options{Log: a.log, Now: a.now}) // without workers: it only enqueues
+		if err != nil {
+			return err
+		}
+		delivery, err := dispatcher.Redispatch(ctx, store.Redispatch{EventID: id, Destination: c.To, By: actor(), Reason: c.Reason})
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "Delivery %s to %s is in the queue; a running recall serve sends it. See it with: %s event show %s\n",
+			delivery.ID, c.To, program(), id)
+		return err
+	})
+}
+
+func parseEventID(text string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return id, usagef("%.80q is no event id; ids look like 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b", text)
+	}
+	return id, nil
+}
+
+func findEvent(ctx context.Context, db *store.DB, id uuid.UUID) (*store.Event, error) {
+	e, err := db.FindEvent(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, fmt.Errorf("there is no event %s; it may have been erased, or its time to be kept is over", id)
+	}
+	return e, err
+}

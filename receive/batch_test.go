@@ -50,11 +50,11 @@ func TestWhatWaitsSharesATransaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		m := &memory{before: g.wait}
-		b := NewBatcher(m, time.Minute)
+		b := NewBatcher(m, nil, time.Minute)
 		var done sync.WaitGroup
 		for i := range 1202 { // one for each writer at once; the others wait for them
 			done.Go(func() {
-				if err := b.Record(t.Context(), an(fmt.Sprint(i))); err != nil {
+				if _, err := b.Record(t.Context(), an(fmt.Sprint(i))); err != nil {
 					t.Error(err)
 				}
 			})
@@ -78,13 +78,13 @@ func TestABatchIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		m := &memory{before: g.wait}
-		b := NewBatcher(m, time.Minute)
+		b := NewBatcher(m, nil, time.Minute)
 		var done sync.WaitGroup
 		for i := range maxWriters + 9 {
 			done.Go(func() {
 				e := an(strings.Repeat("a", 1<<20))
 				e.Header = http.Header{"X-Large": {strings.Repeat("b", 1<<20)}}
-				if err := b.Record(t.Context(), e); err != nil {
+				if _, err := b.Record(t.Context(), e); err != nil {
 					t.Error(err)
 				}
 			})
@@ -118,11 +118,11 @@ func TestEachEventHasItsOwnResult(t *testing.T) {
 			}
 			return errs
 		}}
-		b := NewBatcher(m, time.Minute)
+		b := NewBatcher(m, nil, time.Minute)
 		var done sync.WaitGroup
 		for i, body := range []string{"first", "second", "good", "bad", "good"} {
 			done.Go(func() {
-				if err := b.Record(t.Context(), an(body)); (err != nil) != (body == "bad") {
+				if _, err := b.Record(t.Context(), an(body)); (err != nil) != (body == "bad") {
 					t.Errorf("%s: %v", body, err)
 				}
 			})
@@ -144,13 +144,13 @@ func TestWhoIsNotTakenInTimeIsWithdrawn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		m := &memory{before: g.wait}
-		b := NewBatcher(m, time.Minute)
+		b := NewBatcher(m, nil, time.Minute)
 		var taken sync.WaitGroup
 		for range maxWriters {
 			taken.Go(func() {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if err := b.Record(ctx, an("taken")); !errors.Is(err, store.ErrOutcomeUnknown) {
+				if _, err := b.Record(ctx, an("taken")); !errors.Is(err, store.ErrOutcomeUnknown) {
 					t.Errorf("one that is just being written: %v", err)
 				}
 			})
@@ -158,7 +158,7 @@ func TestWhoIsNotTakenInTimeIsWithdrawn(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		if err := b.Record(ctx, an("withdrawn")); !errors.Is(err, errBusy) {
+		if _, err := b.Record(ctx, an("withdrawn")); !errors.Is(err, errBusy) {
 			t.Errorf("one that waits: %v", err)
 		}
 		taken.Wait()
@@ -181,9 +181,9 @@ func TestACommitHasItsTime(t *testing.T) {
 			<-ctx.Done()
 			return []error{ctx.Err()}
 		}}
-		b := NewBatcher(m, 3*time.Second)
+		b := NewBatcher(m, nil, 3*time.Second)
 		began := time.Now()
-		if err := b.Record(t.Context(), an("slow")); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := b.Record(t.Context(), an("slow")); !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 3*time.Second {
@@ -206,11 +206,11 @@ func TestABrokenRecorderEndsNothing(t *testing.T) {
 				}
 				return nil
 			}}
-			b := NewBatcher(m, time.Minute)
-			if err := b.Record(t.Context(), an("first")); err == nil {
+			b := NewBatcher(m, nil, time.Minute)
+			if _, err := b.Record(t.Context(), an("first")); err == nil {
 				t.Error("no error")
 			}
-			if err := b.Record(t.Context(), an("second")); err != nil {
+			if _, err := b.Record(t.Context(), an("second")); err != nil {
 				t.Error(err)
 			}
 			if err := b.Close(t.Context()); err != nil {
@@ -224,7 +224,7 @@ func TestCloseWaitsForTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()
 		m := &memory{before: g.wait}
-		b := NewBatcher(m, time.Minute)
+		b := NewBatcher(m, nil, time.Minute)
 		var done sync.WaitGroup
 		for range maxWriters {
 			done.Go(func() { b.Record(t.Context(), an("first")) })
@@ -237,7 +237,7 @@ func TestCloseWaitsForTheLast(t *testing.T) {
 		if err := b.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("closed with callbacks under way: %v", err)
 		}
-		if err := b.Record(t.Context(), an("late")); !errors.Is(err, errStopping) {
+		if _, err := b.Record(t.Context(), an("late")); !errors.Is(err, errStopping) {
 			t.Errorf("taken after Close: %v", err)
 		}
 		close(g.leave)

@@ -42,6 +42,7 @@ func (h *Handler) newEvent(r *http.Request, source store.LiveSource, body []byte
 	default:
 		e.Verification = source.Policy.Check(header, body, now)
 	}
+	e.UnexpectedType = !tooLarge && !source.Expects(e.Envelope.EntityType, e.Envelope.CallbackType)
 	e.Answered = status(source, e.Verification)
 	return e
 }

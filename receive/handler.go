@@ -61,14 +61,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 
 	e := h.newEvent(r, source, body, size, tooLarge)
 	// Not the request's context: a client that goes away does not take back what it sent.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.commitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.wait)
 	defer cancel()
-	if err := h.batcher.Record(ctx, e); err != nil {
+	spooled, err := h.batcher.Record(ctx, e)
+	if err != nil {
 		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
 		answerUnstored.write(w, http.StatusServiceUnavailable)
 		return
 	}
-	h.logStored(source, e, start)
+	h.logStored(source, e, spooled, start)
 	h.answerStored(e).write(w, e.Answered)
 }
 
@@ -95,8 +96,11 @@ func headerSize(header http.Header) int64 {
 }
 
 // logStored writes the one line of a callback that became an event. Nothing of its contents stands in it.
-func (h *Handler) logStored(source store.LiveSource, e *store.Event, start time.Time) {
+func (h *Handler) logStored(source store.LiveSource, e *store.Event, spooled bool, start time.Time) {
 	attrs := callbackAttrs(source, e, e.Answered, e.Size, h.now().Sub(start))
+	if spooled {
+		attrs = append(attrs, slog.Bool("spooled", true))
+	}
 	if e.Arrival > 1 {
 		attrs = append(attrs, slog.Any("repeat_of", e.RepeatOf))
 	}

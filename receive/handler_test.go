@@ -358,6 +358,29 @@ func TestAFaultIsStored(t *testing.T) {
 	}
 }
 
+func TestATypeThatIsNotExpectedIsMarked(t *testing.T) {
+	t.Parallel()
+	db, live := newStore(t, func(s *store.Source) { s.ExpectedTypes = []string{"customer.*"} })
+	r := start(t, Options{Recorder: db, Sources: live})
+	for body, want := range map[string]bool{
+		`{"entityType":"CUSTOMER","callbackType":"CHANGE"}`: false,
+		`{"entityType":"INVOICE","callbackType":"CHANGE"}`:  true,
+		`no JSON`: true,
+	} {
+		got := send(t, r, callback(t, r, []byte(body)))
+		if got.status != 200 || got.Verdict != verify.Verified {
+			t.Fatalf("%s: answered %d %+v", body, got.status, got.answer)
+		}
+		e, err := db.FindEvent(t.Context(), *got.Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.UnexpectedType != want {
+			t.Errorf("%s: unexpected %t", body, e.UnexpectedType)
+		}
+	}
+}
+
 // recorders hands a batch to one after the other.
 type recorders []Recorder
 

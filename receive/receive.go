@@ -5,6 +5,7 @@
 package receive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 	"recall/store"
 )
 
-// Recorder commits a batch of events; store.DB is one.
+// Recorder commits a batch of events; store.DB is one. It returns soon after ctx has ended.
 type Recorder interface {
 	RecordEvents(ctx context.Context, events []*store.Event) []error
 }
@@ -37,22 +38,27 @@ type Options struct {
 	TrustedProxies []string // CIDRs whose X-Forwarded-For is believed
 	Log            *slog.Logger
 	Now            func() time.Time
-	CommitTimeout  time.Duration // 0: 10 s
+	CommitTimeout  time.Duration // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
+	Spool          *Spool        // takes what the Recorder does not; nil: there is none
 }
 
 // Handler serves the receiver's listener. Make it with NewHandler, and Close it after its server has shut down.
 type Handler struct {
-	sources       Sources
-	batcher       *Batcher
-	ids           ids
-	maxBody       int64
-	inFlight      *semaphore.Weighted
-	reading       chan struct{} // one place for each large body that is being taken apart
-	trusted       []netip.Prefix
-	log           *slog.Logger
-	now           func() time.Time
-	commitTimeout time.Duration
+	sources  Sources
+	batcher  *Batcher
+	ids      ids
+	maxBody  int64
+	inFlight *semaphore.Weighted
+	reading  chan struct{} // one place for each large body that is being taken apart
+	trusted  []netip.Prefix
+	log      *slog.Logger
+	now      func() time.Time
+	wait     time.Duration // for an event to be on disk
 }
+
+// spoolWait is what a callback waits besides, where there is a spool: it may queue behind a commit that fails, see its own
+// fail, and each may look for what became of it before it says so.
+const spoolWait = 10 * time.Second
 
 // NewHandler checks the options. The error names the setting that is wrong.
 func NewHandler(o Options) (*Handler, error) {
@@ -65,9 +71,10 @@ func NewHandler(o Options) (*Handler, error) {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = max(64<<20, 4*(o.MaxBody+mostHeader))
 	}
-	if o.CommitTimeout == 0 {
-		o.CommitTimeout = 10 * time.Second
+	if o.CommitTimeout == 0 && o.Spool != nil {
+		o.CommitTimeout = 2 * time.Second
 	}
+	o.CommitTimeout = cmp.Or(o.CommitTimeout, 10*time.Second)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -87,10 +94,14 @@ func NewHandler(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	wait := o.CommitTimeout
+	if o.Spool != nil {
+		wait = 2*o.CommitTimeout + spoolWait
+	}
 	return &Handler{
-		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.CommitTimeout), maxBody: o.MaxBody,
+		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody,
 		inFlight: semaphore.NewWeighted(o.MaxInFlight), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		trusted: trusted, log: o.Log, now: o.Now, commitTimeout: o.CommitTimeout,
+		trusted: trusted, log: o.Log, now: o.Now, wait: wait,
 	}, nil
 }
 

@@ -132,7 +132,7 @@ func (d *Dispatcher) Start(ctx context.Context) error {
 }
 
 // stopWait is how long attempts that are broken off may take to write that down.
-const stopWait = recordWait + 2*time.Second
+const stopWait = 5 * time.Second
 
 // Stop takes up no further deliveries and lets running attempts end, until ctx is over; those that still run then are
 // broken off, which their attempts say, and are sent again by whoever works next.

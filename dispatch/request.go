@@ -66,7 +66,7 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 		return nil, recorded, signErr
 	}
 	// net/http takes a request with this name in its usual form for safe to be sent twice within one attempt.
-	header["idempotency-key"] = header[headerIdempotencyKey]
+	header[strings.ToLower(headerIdempotencyKey)] = header[headerIdempotencyKey]
 	delete(header, headerIdempotencyKey)
 
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, t.destination.URL, bytes.NewReader(t.event.Body))

@@ -40,7 +40,7 @@ func noAnswer(ctx context.Context, err error, timeout time.Duration) string {
 		return "the answer is not valid HTTP"
 	case strings.Contains(text, "TLS handshake timeout"):
 		return fmt.Sprintf("TLS was not agreed on within %s", connectWait)
-	case strings.Contains(text, "server closed idle connection"):
+	case strings.Contains(text, "server closed idle connection"), strings.Contains(text, "connection broken"):
 		return "the connection was closed before an answer came"
 	case strings.Contains(text, "http2:") || strings.Contains(text, "stream error:"):
 		return "the HTTP/2 connection failed before an answer came"

@@ -70,8 +70,10 @@ type world struct {
 	log    *lines
 }
 
-func newWorld(t testing.TB) *world {
+// newWorld makes one for a test that may run beside others: they mostly wait.
+func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel()
 	w := &world{TB: t, db: storetest.New(t), clock: &clock{at: noon}, log: &lines{}}
 	w.db.Now = w.clock.now
 	w.source = &store.Source{

@@ -1,0 +1,140 @@
+package dispatch
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/store"
+	"recall/verify"
+)
+
+func TestSigningKey(t *testing.T) {
+	day := 24 * time.Hour
+	for _, c := range []struct {
+		name    string
+		secrets []verify.Secret
+		want    string
+		words   string
+	}{
+		{"only", []verify.Secret{{Key: "a"}}, "a", ""},
+		{"newest", []verify.Secret{{Key: "a"}, {Key: "b", From: noon.Add(-day)}, {Key: "c", From: noon.Add(-2 * day)}}, "b", ""},
+		{"begins now", []verify.Secret{{Key: "a"}, {Key: "b", From: noon}}, "b", ""},
+		{"newest not yet", []verify.Secret{{Key: "a"}, {Key: "b", From: noon.Add(time.Second)}}, "a", ""},
+		{"newest over", []verify.Secret{{Key: "a"}, {Key: "b", From: noon.Add(-day), Until: noon}}, "a", ""},
+		{"equally new: the later one", []verify.Secret{{Key: "a"}, {Key: "b"}}, "b", ""},
+		{"none", nil, "", "no secret that is valid now"},
+		{"all over", []verify.Secret{{Key: "a", Until: noon}}, "", "no secret that is valid now"},
+	} {
+		got, err := signingKey(&store.Source{Slug: "shop", Secrets: c.secrets}, noon)
+		if got != c.want || (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+	_, err := signingKey(&store.Source{Slug: "shop", Unreadable: true}, noon)
+	if err == nil || !strings.Contains(err.Error(), "cannot be opened") {
+		t.Error(err)
+	}
+}
+
+// TestNotSignedNotSent: without a secret nothing goes out; the attempt says why, and is tried again.
+func TestNotSignedNotSent(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(200))
+	w.destination("crm", to.URL)
+	w.source.Secrets[0].Until = noon
+	if err := w.db.UpdateSource(t.Context(), w.source); err != nil {
+		t.Fatal(err)
+	}
+	o := w.options(to.URL)
+	o.Jitter = func(wait time.Duration) time.Duration { return wait }
+	delivery := w.reach(w.redispatch(w.start(o), "crm"), store.DeliveryWaiting)
+	if a := delivery.History[0]; !strings.Contains(a.Error, `the source "shop" has no secret that is valid now`) || a.Status != 0 || len(to.requests()) != 0 {
+		t.Errorf("%+v", a)
+	}
+	w.source.Secrets = append(w.source.Secrets, verify.Secret{Name: "second", Key: "new"})
+	if err := w.db.UpdateSource(t.Context(), w.source); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.set(delivery.NextAttemptAt)
+	w.wake()
+	w.reach(delivery, store.DeliverySucceeded)
+	if got := to.requests()[0].header.Get("Plenigo-Signature"); got != verify.Sign("new", noon.Add(30*time.Second), []byte(creation)) {
+		t.Errorf("signed %q", got)
+	}
+}
+
+func TestRequestHeader(t *testing.T) {
+	w := newWorld(t)
+	d := w.dispatcher(Options{Now: w.clock.now})
+	task := &task{
+		delivery: &store.Delivery{ID: uuid.New(), Trigger: store.TriggerReplay},
+		destination: &store.Destination{ID: 7, URL: "https://crm.example/in", Signing: store.SigningNone, Headers: []verify.Header{
+			{Name: "Authorization", Value: "Bearer kept"}, {Name: "x-two", Value: "kept"},
+			{Name: "content-type", Value: "text/lie"}, {Name: "plenigo-signature", Value: "lie"}, {Name: "idempotency-key", Value: "lie"},
+			{Name: "Recall-Event", Value: "lie"}, {Name: "recall-other", Value: "lie"}, {Name: "Webhook-Id", Value: "lie"},
+			{Name: "X-Plenigo-Api-Version", Value: "lie"}, {Name: "Host", Value: "lie"}, {Name: "Content-Length", Value: "1"},
+		}},
+		event: w.event("\x00\xff", func(e *store.Event) {
+			e.Header = http.Header{"Content-Encoding": {"gzip"}, "Content-Type": {"a/b", "c/d"}}
+		}),
+		source: w.source,
+	}
+	req, recorded, err := d.newRequest(task, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent strings.Builder
+	req.Header.Write(&sent)
+	if strings.Contains(sent.String(), "lie") || strings.Contains(sent.String(), "Signature") || req.Host != "crm.example" || req.ContentLength != 2 {
+		t.Errorf("sends %s", &sent)
+	}
+	for _, want := range []string{"Content-Encoding: gzip", "Content-Type: a/b\r\nContent-Type: c/d", "Authorization: Bearer kept", "X-Two: kept", "Recall-Attempt: 12", "Recall-Trigger: replay", "User-Agent: Recall/dev"} {
+		if !strings.Contains(sent.String(), want+"\r\n") {
+			t.Errorf("does not send %q: %s", want, &sent)
+		}
+	}
+	var written strings.Builder
+	recorded.Write(&written)
+	if strings.Contains(written.String(), "Bearer") || strings.Contains(written.String(), ": kept") || !strings.Contains(written.String(), "Authorization: (kept secret)") {
+		t.Errorf("records %s", &written)
+	}
+	key := strings.ToLower(headerIdempotencyKey)
+	first := req.Header[key]
+	task.delivery = &store.Delivery{ID: uuid.New(), Trigger: store.TriggerManual}
+	if req, _, _ = d.newRequest(task, 1); req.Header[key][0] != first[0] {
+		t.Error("a redispatch has another idempotency key")
+	}
+	task.destination.ID = 8
+	if req, _, _ = d.newRequest(task, 1); req.Header[key][0] == first[0] {
+		t.Error("another destination has the same idempotency key")
+	}
+	for _, url := range []string{"", "ftp://crm.example/", "https:///", "://", "/relative"} {
+		task.destination.URL = url
+		if _, _, err := d.newRequest(task, 1); err == nil {
+			t.Errorf("%q: no error", url)
+		}
+	}
+	task.destination.Signing = "secret-handshake"
+	if _, _, err := d.newRequest(task, 1); err == nil || !strings.Contains(err.Error(), "secret-handshake") {
+		t.Error(err)
+	}
+}
+
+func TestPlainURL(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://crm.example/in":                       "https://crm.example/in",
+		"https://user:kept@crm.example/in?token=kept#": "https://crm.example/in?…",
+		"https://crm.example/a%2Fb?x":                  "https://crm.example/a%2Fb?…",
+		"https://crm.example/#kept":                    "https://crm.example/",
+		"http://[::1]:80":                              "http://[::1]:80",
+		"://kept":                                      "",
+	} {
+		if got := plainURL(text); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -148,7 +148,7 @@ func scanDelivery(row pgx.CollectableRow) (*Delivery, error) {
 	return &d, err
 }
 
-// cancelAtOnce is how many deliveries are cancelled in one statement.
+// cancelAtOnce is for how many events deliveries are cancelled in one statement.
 const cancelAtOnce = 1000
 
 // CancelDeliveries ends the open deliveries to a destination that was removed, in small batches, and returns how many
@@ -156,25 +156,35 @@ const cancelAtOnce = 1000
 func (db *DB) CancelDeliveries(ctx context.Context, destinationID int64) (int64, error) {
 	var cancelled int64
 	for {
-		done, err := db.pool.Exec(ctx, `
-			WITH open AS MATERIALIZED (
-				SELECT event_id, id FROM deliveries
-				WHERE destination_id = @destination AND state IN ('pending', 'sending', 'waiting')
-				ORDER BY destination_id, id -- so that two who cancel never wait for each other
-				LIMIT @limit
-				FOR UPDATE
-			)
-			UPDATE deliveries d
-			SET state = 'cancelled', next_attempt_at = NULL, finished_at = @now
-			FROM open
-			WHERE d.event_id = open.event_id AND d.id = open.id`,
-			pgx.NamedArgs{"destination": destinationID, "limit": cancelAtOnce, "now": db.Now()})
+		n, more, err := db.cancelSome(ctx, destinationID)
 		if err != nil {
 			return cancelled, fmt.Errorf("cancelling the deliveries to destination %d: %w", destinationID, err)
 		}
-		if done.RowsAffected() == 0 {
+		cancelled += n
+		if !more {
 			return cancelled, nil
 		}
-		cancelled += done.RowsAffected()
 	}
+}
+
+// cancelSome looks first and writes then: joined in one statement, PostgreSQL reads the whole table for each batch.
+func (db *DB) cancelSome(ctx context.Context, destinationID int64) (cancelled int64, more bool, err error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT event_id FROM deliveries
+		WHERE destination_id = $1 AND state IN ('pending', 'sending', 'waiting')
+		ORDER BY id
+		LIMIT $2`, destinationID, cancelAtOnce)
+	if err != nil {
+		return 0, false, err
+	}
+	events, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(events) == 0 {
+		return 0, false, err
+	}
+	done, err := db.pool.Exec(ctx, `
+		UPDATE deliveries
+		SET state = 'cancelled', next_attempt_at = NULL, finished_at = $3
+		WHERE event_id = ANY($2) AND destination_id = $1 AND state IN ('pending', 'sending', 'waiting')`,
+		destinationID, events, db.Now())
+	return done.RowsAffected(), err == nil, err
 }

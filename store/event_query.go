@@ -40,11 +40,12 @@ func findEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Event, error) {
 	)
 	err := tx.QueryRow(ctx, `
 		SELECT source_id, verification, answered, repeat_of, arrival, sender, header, body, body_sha256, size,
-			is_json, entity_type, callback_type, entity_id, api_version, changed_at
+			is_json, entity_type, callback_type, entity_id, api_version, changed_at, unexpected_type
 		FROM events
 		WHERE id = $1`, id,
 	).Scan(&e.SourceID, &verification, &e.Answered, &repeatOf, &e.Arrival, &sender, &header, &e.Body, &sha256, &e.Size,
-		&e.Envelope.IsJSON, &e.Envelope.EntityType, &e.Envelope.CallbackType, &e.Envelope.EntityID, &e.APIVersion, &changedAt)
+		&e.Envelope.IsJSON, &e.Envelope.EntityType, &e.Envelope.CallbackType, &e.Envelope.EntityID, &e.APIVersion, &changedAt,
+		&e.UnexpectedType)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
@@ -66,7 +67,7 @@ func findEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Envelope.Customers, err = pgx.CollectRows(rows, pgx.RowToStructByPos[plenigo.CustomerLink])
+	e.Envelope.Customers, err = pgx.AppendRows(e.Envelope.Customers, rows, pgx.RowToStructByPos[plenigo.CustomerLink])
 	return e, err
 }
 

@@ -1,0 +1,230 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/filter"
+	"recall/plenigo"
+	"recall/store"
+	"recall/store/storetest"
+	"recall/verify"
+)
+
+// Words that random events and filters are made of, so that they often meet. Letters beyond ASCII have no case here.
+var (
+	kinds      = []string{"", "CUSTOMER", "customer", "Order", "ORDER_ITEM", "İI", "ß", "%", "a.b"}
+	happenings = []string{"", "CREATION", "creation", "CHANGE", "ıI", "_"}
+	entityIDs  = []string{"", "1", "2", "a b", `"q",`, `\`, "ü", "a/b", "'; --"}
+	people     = []string{"1", "2", "ü", "a b", "%"}
+	reasons    = []string{"signature_mismatch", "signature_expired", "no_secret"}
+	slugs      = []string{"shop", "kiosk", "none"}
+	verdicts   = []verify.Verdict{verify.Verified, verify.Late, verify.Rejected}
+)
+
+func pick[T any](random *rand.Rand, list []T) T { return list[random.IntN(len(list))] }
+
+// randomEvent is one of the sources given, received within three weeks, to the millisecond.
+func randomEvent(random *rand.Rand, sources []int64) *store.Event {
+	at := noon.Add(time.Duration(random.IntN(500)) * time.Hour)
+	if random.IntN(2) == 0 {
+		at = noon.Add(time.Duration(random.IntN(4)) * time.Millisecond) // many at about one moment
+	}
+	e := arrived(at, fmt.Sprint(random.Uint64()), ofSource(pick(random, sources)))
+	e.Verification.Verdict = pick(random, verdicts)
+	if e.Verification.Verdict != verify.Verified {
+		e.Verification.Reason = verify.Reason(pick(random, reasons))
+	}
+	e.Envelope = plenigo.Envelope{EntityType: pick(random, kinds), CallbackType: pick(random, happenings), EntityID: pick(random, entityIDs)}
+	for _, customer := range people {
+		for n := range random.IntN(3) - 1 + random.IntN(2) { // by several paths, too
+			e.Envelope.Customers = append(e.Envelope.Customers, plenigo.CustomerLink{CustomerID: customer, Path: fmt.Sprint("entity.p", n)})
+		}
+	}
+	return e
+}
+
+// randomText is a filter as a person writes it.
+func randomText(random *rand.Rand, events []*store.Event) string {
+	var terms []string
+	for range random.IntN(4) {
+		key := pick(random, filter.Keys()).Key
+		var values []string
+		for range 1 + random.IntN(3) {
+			value := ""
+			switch key {
+			case filter.KeySource:
+				value = pick(random, slugs)
+			case filter.KeyVerdict:
+				value = string(pick(random, verdicts))
+			case filter.KeyReason:
+				value = pick(random, reasons)
+			case filter.KeyType:
+				value = strings.ToLower(pick(random, []string{"*", "customer", "order", "ß", "%", "order_item"}))
+				if random.IntN(2) == 0 {
+					value += "." + pick(random, []string{"*", "creation", "CHANGE", "_"})
+				}
+			case filter.KeyEntity:
+				value = pick(random, entityIDs[1:])
+				if random.IntN(2) == 0 {
+					value = pick(random, []string{"", "customer", "ORDER", "ß"}) + "/" + value
+				}
+			case filter.KeyCustomer:
+				value = pick(random, people)
+			case filter.KeyAfter, filter.KeyBefore:
+				value = pick(random, events).ReceivedAt().Add(pick(random, []time.Duration{0, time.Millisecond, time.Nanosecond, -time.Nanosecond, time.Hour})).Format(time.RFC3339Nano)
+				if random.IntN(8) == 0 {
+					value = pick(random, []string{"1970-01-01", "9999-12-31"})
+				}
+			case filter.KeyID:
+				value = strings.ToUpper(pick(random, events).ID.String())
+			}
+			values = append(values, filter.Quote(value))
+		}
+		minus := pick(random, []string{"", "", "-"})
+		terms = append(terms, minus+string(key)+":"+strings.Join(values, ","))
+	}
+	return strings.Join(terms, " ")
+}
+
+// subjectOf is an event as filter.Match sees it.
+func subjectOf(e *store.Event, slug string) filter.Subject {
+	s := filter.Subject{
+		ID: e.ID.String(), Source: slug, Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
+		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID, ReceivedAt: e.ReceivedAt(),
+	}
+	for _, link := range e.Envelope.Customers {
+		s.Customers = append(s.Customers, link.CustomerID)
+	}
+	return s
+}
+
+// TestFilterFindsWhatMatches compares the SQL of a filter with what the filter says of the same events in memory.
+func TestFilterFindsWhatMatches(t *testing.T) {
+	db := storetest.New(t)
+	slugOf := map[int64]string{99: ""} // a source that is gone for good
+	ids := []int64{99}
+	for _, slug := range []string{"shop", "kiosk", "shop"} { // the first shop was removed, its slug is used again
+		s := shop()
+		s.Slug = slug
+		if slug == "shop" && len(ids) > 1 {
+			must(t, db.RemoveSource(t.Context(), slug))
+		}
+		must(t, db.CreateSource(t.Context(), s))
+		slugOf[s.ID], ids = slug, append(ids, s.ID)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	var events []*store.Event
+	for range 200 {
+		events = append(events, randomEvent(random, ids))
+	}
+	record(t, db, events...)
+
+	check := func(what string, f filter.Filter) (found int) {
+		t.Helper()
+		want := map[uuid.UUID]bool{}
+		for _, e := range events {
+			if f.Match(subjectOf(e, slugOf[e.SourceID])) {
+				want[e.ID] = true
+			}
+		}
+		got := idsOf(list(t, db, store.EventQuery{Filter: f, Limit: 1000}).Events)
+		for _, id := range got {
+			if !want[id] {
+				t.Errorf("%s: found %s, which does not match", what, id)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: found %d, want %d", what, len(got), len(want))
+		}
+		return len(got)
+	}
+	some := 0
+	for range 400 {
+		text := randomText(random, events)
+		if n := check(text, parse(t, text)); n > 0 && n < len(events) {
+			some++
+		}
+	}
+	if some < 100 {
+		t.Errorf("only %d filters chose some events and not others: they test little", some)
+	}
+
+	// Filters that nobody can write, only make.
+	var odd []filter.Term
+	for _, key := range filter.Keys() {
+		odd = append(odd, filter.Term{Key: key.Key})
+		for _, text := range []string{"x\x00", "\xff", "'", "0192B1F4-7A3C-7000-8000-000000000000", "urn:uuid:" + events[0].ID.String()} {
+			odd = append(odd, filter.Term{Key: key.Key, Values: []filter.Value{{Text: text, ID: text, EntityType: text, CallbackType: text}}})
+		}
+	}
+	odd = append(odd,
+		filter.Term{Key: "colour", Values: []filter.Value{{Text: "red"}}},
+		filter.Term{Key: filter.KeyEntity, Values: []filter.Value{{ID: ""}}},
+		filter.Term{Key: filter.KeyCustomer, Values: []filter.Value{{ID: "x\x00"}, {ID: "1"}}},
+		filter.Term{Key: filter.KeyVerdict, Values: []filter.Value{{Text: "good"}, {Text: "late"}}},
+	)
+	for _, term := range odd {
+		for _, negated := range []bool{false, true} {
+			term.Negated = negated
+			check(fmt.Sprintf("%+v", term), filter.Filter{Terms: []filter.Term{term}})
+		}
+	}
+}
+
+func TestLongestFilters(t *testing.T) {
+	db := storetest.New(t)
+	e := arrived(noon, own)
+	record(t, db, e)
+	for name, text := range map[string]string{
+		"terms":     strings.TrimSpace(strings.Repeat("-type:order ", filter.MaxTerms)),
+		"values":    "customer:7" + strings.Repeat(",8", filter.MaxValues-1),
+		"customers": strings.TrimSpace(strings.Repeat("customer:7,8 ", filter.MaxTerms)),
+	} {
+		if page := list(t, db, store.EventQuery{Filter: parse(t, text)}); len(page.Events) != 1 {
+			t.Errorf("%s: found %d events", name, len(page.Events))
+		}
+	}
+}
+
+// TestTimesLeavePartitionsOut: the plan of a query with times names only the partitions of that time.
+func TestTimesLeavePartitionsOut(t *testing.T) {
+	db := storetest.New(t)
+	for week := range 6 {
+		record(t, db, arrived(noon.AddDate(0, 0, 7*week), own))
+	}
+	third := arrived(noon.AddDate(0, 0, 14), own)
+	for name, c := range map[string]struct {
+		q    store.EventQuery
+		want []string
+	}{
+		"after":     {store.EventQuery{Filter: parse(t, "customer:7 after:2026-04-06 before:2026-04-10")}, []string{"w15"}},
+		"negated":   {store.EventQuery{Filter: parse(t, "customer:7 -before:2026-03-30 -after:2026-04-10,2026-04-12")}, []string{"w14", "w15"}},
+		"pages":     {store.EventQuery{Filter: parse(t, "customer:7 after:2026-03-09"), Before: third.ID}, []string{"w11", "w12"}},
+		"one by id": {store.EventQuery{Filter: parse(t, "id:"+third.ID.String())}, []string{"w12"}},
+	} {
+		plan, err := db.ExplainEvents(t.Context(), c.q)
+		must(t, err)
+		for _, table := range []string{"events_2026", "event_customers_2026"} {
+			var got []string
+			for _, word := range strings.Fields(plan) {
+				if rest, found := strings.CutPrefix(word, table); found && len(rest) == 3 && !slices.Contains(got, rest) {
+					got = append(got, rest)
+				}
+			}
+			slices.Sort(got)
+			if table == "event_customers_2026" && got == nil && !strings.Contains(plan, "event_customers") {
+				continue // not asked
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%s: %s in %v, want %v\n%s", name, table, got, c.want, plan)
+			}
+		}
+	}
+}

@@ -1,0 +1,37 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Read is read, to see what holds inside.
+func (db *DB) Read(ctx context.Context, queries func(tx pgx.Tx) error) error {
+	return db.read(ctx, queries)
+}
+
+// ExplainEvents is PostgreSQL's plan for a page of events.
+func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err error) {
+	err = db.read(ctx, func(tx pgx.Tx) error {
+		w, err := newEventFilter(ctx, tx, q.Filter)
+		if err != nil {
+			return err
+		}
+		ids := w.ids
+		if q.Before != uuid.Nil {
+			ids.below(q.Before)
+		}
+		sql, args := w.query(eventSummary, ids, "DESC", 50)
+		rows, err := tx.Query(ctx, "EXPLAIN "+sql, args)
+		if err != nil {
+			return err
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		plan = strings.Join(lines, "\n")
+		return err
+	})
+	return plan, err
+}

@@ -2,14 +2,15 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // Step is one check in words, for the operator.
 type Step struct {
-	Name   string // "Signature", "Freshness", "Basic authentication", "Header X-Token"
-	Status Status
-	Words  string // one sentence
+	Name   string `json:"name"`             // "Signature", "Freshness", "Basic authentication", "Header X-Token"
+	Status Status `json:"status,omitempty"` // empty: the step tells what was seen and judges nothing
+	Words  string `json:"words"`            // one sentence
 }
 
 // Explain tells each check in one sentence: what was asked, what came, by how much it was off. It names no secret value.
@@ -48,22 +49,40 @@ func (r Result) signatureOnly() Status {
 func (r Result) signatureWords() string {
 	switch r.Signature {
 	case Valid, Expired, Future:
-		return fmt.Sprintf("The signature matches the secret %q: the body is what plenigo signed.", r.Secret)
+		return fmt.Sprintf("The signature matches the secret %q: the body is what %s signed.", r.Secret, r.sender())
 	case Mismatch:
 		return "The signature matches none of the secrets that are valid now: another secret was used, or the body was changed on the way."
 	case Missing:
-		return "There is no plenigo-signature header."
+		return fmt.Sprintf("There is no %s header.", r.signatureHeader())
 	case Malformed:
+		if r.SignatureHeader != "" {
+			return fmt.Sprintf("The %s header, or a header that is signed with it, is not there once or cannot be read as the signing scheme of the source asks.", r.signatureHeader())
+		}
 		return "The plenigo-signature header cannot be read: it must be there once, with one t in Unix seconds and at least one s of 64 hex digits."
 	case NoSecret:
-		return "The source has no secret that is valid now, so nothing can be believed. Add the secret shown at plenigo."
+		return "The source has no secret that is valid now, so nothing can be believed. Add the secret shown at " + r.sender() + "."
 	}
 	return "Not checked."
 }
 
+// signatureHeader is the name as senders write it.
+func (r Result) signatureHeader() string {
+	if r.SignatureHeader != "" {
+		return strings.ToLower(r.SignatureHeader)
+	}
+	return strings.ToLower(HeaderSignature)
+}
+
+func (r Result) sender() string {
+	if r.SignatureHeader != "" {
+		return "the sender"
+	}
+	return "plenigo"
+}
+
 func (r Result) freshnessWords() string {
-	at := time.Unix(r.SignedAt, 0).UTC().Format("2006-01-02 15:04:05 UTC")
-	skew := (time.Duration(r.SkewSeconds) * time.Second).Abs()
+	at := clockWords(time.Unix(r.SignedAt, 0))
+	skew := r.skew().Abs()
 	switch {
 	case r.Signature == Expired && r.Verdict == Late:
 		return fmt.Sprintf("Signed at %s, %s before it arrived: older than the tolerance, within the late window, so it is kept as late.", at, skew)
@@ -76,6 +95,8 @@ func (r Result) freshnessWords() string {
 	}
 	return fmt.Sprintf("Signed at %s, %s before it arrived: within the tolerance.", at, skew)
 }
+
+func clockWords(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 var basicWords = map[Status]string{
 	Valid:       "User and password are the ones of the source.",

@@ -3,11 +3,12 @@ package verify
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,11 @@ func NewPolicy(s Settings) (*Policy, error) {
 	if s.LateWindow < 0 {
 		return nil, errors.New("the late window must not be negative; 0 turns late callbacks off")
 	}
+	scheme, err := s.Scheme.compile()
+	if err != nil {
+		return nil, err
+	}
+	p := &Policy{scheme: scheme}
 	for _, secret := range s.Secrets {
 		if secret.Key == "" {
 			return nil, fmt.Errorf("the secret %q is empty", secret.Name)
@@ -29,6 +35,11 @@ func NewPolicy(s Settings) (*Policy, error) {
 		if !secret.Until.IsZero() && !secret.Until.After(secret.From) {
 			return nil, fmt.Errorf("the secret %q ends before it begins", secret.Name)
 		}
+		key, err := scheme.key(secret.Key)
+		if err != nil {
+			return nil, fmt.Errorf("the secret %q %w", secret.Name, err)
+		}
+		p.keys = append(p.keys, key)
 	}
 	if s.Basic != nil && s.Basic.User == "" {
 		return nil, errors.New("basic authentication needs a user, as USER:PASSWORD")
@@ -36,17 +47,24 @@ func NewPolicy(s Settings) (*Policy, error) {
 	if s.Basic != nil && strings.Contains(s.Basic.User, ":") {
 		return nil, errors.New("the user of basic authentication must not contain a colon (RFC 7617)")
 	}
-	for _, h := range s.Headers {
+	if s.Basic != nil {
+		basic := *s.Basic
+		s.Basic, p.basic = &basic, sumOf(basic.User+":"+basic.Password)
+	}
+	s.Headers = slices.Clone(s.Headers)
+	for i, h := range s.Headers {
 		if !httpguts.ValidHeaderFieldName(h.Name) {
 			return nil, fmt.Errorf("%q is not a header name; write the pair as 'Name: value'", h.Name)
 		}
 		if h.Value == "" || !httpguts.ValidHeaderFieldValue(h.Value) {
 			return nil, fmt.Errorf("the value of the header %s is empty or holds a line break", h.Name)
 		}
+		s.Headers[i].Name = http.CanonicalHeaderKey(h.Name)
+		p.headers = append(p.headers, sumOf(h.Value))
 	}
-	s.Secrets = append([]Secret(nil), s.Secrets...)
-	s.Headers = append([]Header(nil), s.Headers...)
-	return &Policy{settings: s}, nil
+	s.Secrets = slices.Clone(s.Secrets)
+	p.settings = s
+	return p, nil
 }
 
 // Check judges one callback at the time now. It always returns a whole Result, also where the first check already
@@ -55,8 +73,8 @@ func (p *Policy) Check(header http.Header, body []byte, now time.Time) Result {
 	s := &p.settings
 	r := Result{Verdict: Verified}
 	p.checkSignature(&r, header, body, now)
-	r.Basic = checkBasic(s.Basic, header)
-	r.Header, r.Headers = checkHeaders(s.Headers, header)
+	r.Basic = p.checkBasic(header)
+	r.Header, r.Headers = p.checkHeaders(header)
 	r.Verdict, r.Reason = s.judge(&r)
 	return r
 }
@@ -72,7 +90,7 @@ func (s *Settings) judge(r *Result) (Verdict, Reason) {
 	switch r.Signature {
 	case Valid:
 	case Expired:
-		if time.Duration(r.SkewSeconds)*time.Second > s.LateWindow {
+		if r.skew() > s.LateWindow {
 			return Rejected, ReasonSignatureExpired
 		}
 	case NoSecret:
@@ -93,17 +111,15 @@ func (s *Settings) judge(r *Result) (Verdict, Reason) {
 }
 
 func (p *Policy) checkSignature(r *Result, header http.Header, body []byte, now time.Time) {
-	values := header[HeaderSignature]
-	if len(values) == 0 {
+	if p.scheme.header != HeaderSignature {
+		r.SignatureHeader = p.scheme.header
+	}
+	sig, err := p.scheme.read(header)
+	switch {
+	case err == errNoSignature:
 		r.Signature = Missing
 		return
-	}
-	if len(values) > 1 { // which one was meant is anybody's guess (REFERENCE §3)
-		r.Signature = Malformed
-		return
-	}
-	sig, err := parseSignature(values[0])
-	if err != nil {
+	case err != nil:
 		r.Signature = Malformed
 		return
 	}
@@ -111,17 +127,14 @@ func (p *Policy) checkSignature(r *Result, header http.Header, body []byte, now 
 	r.SkewSeconds = now.Unix() - sig.unix
 
 	known, matched := false, ""
-	for _, secret := range p.settings.Secrets {
-		if !secret.validAt(now) {
+	prefix := p.scheme.prefix(sig)
+	for i, secret := range p.settings.Secrets {
+		if !secret.ValidAt(now) {
 			continue
 		}
 		known = true
-		want := digest(secret.Key, sig.t, body)
-		for _, got := range sig.s {
-			if hmac.Equal(want, got) && matched == "" {
-				matched = secret.Name
-				r.Signature = Valid
-			}
+		if anyEqual(p.scheme.digest(p.keys[i], prefix, body), sig.s) && r.Signature != Valid {
+			r.Signature, matched = Valid, secret.Name
 		}
 	}
 	skew := now.Sub(time.Unix(sig.unix, 0))
@@ -139,12 +152,13 @@ func (p *Policy) checkSignature(r *Result, header http.Header, body []byte, now 
 	}
 }
 
-func (s Secret) validAt(now time.Time) bool {
+// ValidAt tells whether the secret counts at that time.
+func (s Secret) ValidAt(now time.Time) bool {
 	return !now.Before(s.From) && (s.Until.IsZero() || now.Before(s.Until))
 }
 
-func checkBasic(want *BasicAuth, header http.Header) Status {
-	if want == nil {
+func (p *Policy) checkBasic(header http.Header) Status {
+	if p.settings.Basic == nil {
 		return NotRequired
 	}
 	values := header["Authorization"]
@@ -156,27 +170,27 @@ func checkBasic(want *BasicAuth, header http.Header) Status {
 	if len(values) > 1 || !strings.EqualFold(scheme, "Basic") || err != nil {
 		return Malformed
 	}
-	if !equal(string(plain), want.User+":"+want.Password) {
+	if !p.basic.equal(sumOf(string(plain))) {
 		return Mismatch
 	}
 	return Valid
 }
 
 // checkHeaders asks for each pair exactly one value of that name. The whole is as bad as its worst.
-func checkHeaders(want []Header, header http.Header) (Status, []HeaderCheck) {
-	if len(want) == 0 {
+func (p *Policy) checkHeaders(header http.Header) (Status, []HeaderCheck) {
+	if len(p.headers) == 0 {
 		return NotRequired, nil
 	}
 	worst := Valid
-	checks := make([]HeaderCheck, len(want))
-	for i, w := range want {
-		name := http.CanonicalHeaderKey(w.Name)
+	checks := make([]HeaderCheck, len(p.headers))
+	for i, want := range p.headers {
+		name := p.settings.Headers[i].Name
 		values := header[name]
 		status := Valid
 		switch {
 		case len(values) == 0:
 			status = Missing
-		case len(values) > 1 || !equal(values[0], w.Value):
+		case len(values) > 1 || !want.equal(sumOf(values[0])):
 			status = Mismatch
 		}
 		checks[i] = HeaderCheck{Name: name, Status: status}
@@ -187,15 +201,23 @@ func checkHeaders(want []Header, header http.Header) (Status, []HeaderCheck) {
 	return worst, checks
 }
 
-// equal compares in a time that tells neither the place of the first difference nor the length.
-func equal(a, b string) bool {
-	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
+// sum stands for a text in comparisons: all sums are equally long, so that comparing them tells neither the place of the
+// first difference nor the length.
+type sum [sha256.Size]byte
+
+func sumOf(text string) sum { return sha256.Sum256([]byte(text)) }
+
+func (a sum) equal(b sum) bool { return hmac.Equal(a[:], b[:]) }
 
 // TooLarge is the result for a body past the limit: it was not read to its end, so nothing could be checked.
 func TooLarge() Result {
 	return Result{Verdict: Rejected, Reason: ReasonBodyTooLarge, Signature: NotChecked, Basic: NotChecked, Header: NotChecked}
+}
+
+// skew is SkewSeconds as a duration; a t thousands of years away is as far as a duration can say.
+func (r Result) skew() time.Duration {
+	const limit = int64(math.MaxInt64 / time.Second)
+	return time.Duration(max(-limit, min(r.SkewSeconds, limit))) * time.Second
 }
 
 // Accepted tells whether the callback may be sent on.

@@ -1,15 +1,16 @@
 // Package verify answers whether a callback is genuine and fresh.
 //
 // A Policy is made once from a source's settings; Check takes the headers, the raw body and the time, and returns a
-// Result with one Status per check and the Verdict. Nothing here touches the network, the clock or a database.
-// The signature is the one of plenigo's article "plenigo signature" (REFERENCE §3).
+// Result with one Status per check and the Verdict. Explain walks the same steps in words and tries, on the very bytes,
+// what could have gone wrong. Nothing here touches the network, the clock or a database. The signature is the one of
+// plenigo's article "plenigo signature" (REFERENCE §3) unless the source has another Scheme.
 package verify
 
 import (
 	"time"
 )
 
-// HeaderSignature is the canonical name of the header that carries the signature (REFERENCE §3).
+// HeaderSignature is the canonical name of the header that carries plenigo's signature (REFERENCE §3).
 const HeaderSignature = "Plenigo-Signature"
 
 // Defaults of a source's settings.
@@ -69,7 +70,7 @@ const (
 // Secret is one key a source's callbacks may be signed with.
 type Secret struct {
 	Name  string
-	Key   string    // used as its UTF-8 bytes (REFERENCE §3)
+	Key   string    // as the sender shows it; plenigo uses its UTF-8 bytes (REFERENCE §3), another Scheme may not
 	From  time.Time // zero: always been valid
 	Until time.Time // zero: no end; the secret is not valid at Until itself
 }
@@ -82,6 +83,7 @@ type Header struct{ Name, Value string }
 
 // Settings is what a source asks of its callbacks.
 type Settings struct {
+	Scheme     Scheme // how the sender signs; zero: as plenigo does
 	Secrets    []Secret
 	Tolerance  time.Duration // how far t may be from now, past and future; must be positive
 	LateWindow time.Duration // how old an authentic t may be to count as late; 0 turns late off
@@ -108,7 +110,15 @@ type Result struct {
 	SignedAt    int64         `json:"signed_at"`         // t in Unix seconds; 0 when it could not be read
 	SkewSeconds int64         `json:"skew_seconds"`      // now − t; negative: t lies ahead; 0 when t could not be read
 	Secret      string        `json:"secret,omitempty"`  // name of the secret that matched
+
+	SignatureHeader string `json:"signature_header,omitempty"` // where the signature was looked for; empty: plenigo-signature
 }
 
 // Policy checks callbacks of one source. Make it with NewPolicy; it is safe for concurrent use.
-type Policy struct{ settings Settings }
+type Policy struct {
+	settings Settings
+	scheme   *compiled
+	keys     [][]byte // of settings.Secrets
+	basic    sum      // of "user:password"
+	headers  []sum    // of the values of settings.Headers
+}

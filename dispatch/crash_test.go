@@ -141,6 +141,41 @@ func TestOutcomeCannotBeRecorded(t *testing.T) {
 	}
 }
 
+// TestOwnTroubleCostsNoAttempt: while our own rows cannot be read or written nothing is sent, and the job comes again.
+func TestOwnTroubleCostsNoAttempt(t *testing.T) {
+	for table, words := range map[string]string{
+		"deliveries":     "a delivery could not be loaded",
+		"events":         "a delivery could not be loaded",
+		"source_secrets": "a delivery could not be loaded",
+		"attempts":       "an attempt could not be begun",
+	} {
+		t.Run(table, func(t *testing.T) {
+			w := newWorld(t)
+			to := newReceiver(t, status(200))
+			w.destination("crm", to.URL)
+			o := w.options(to.URL)
+			o.Workers = 0
+			delivery := w.redispatch(w.dispatcher(o), "crm")
+			w.exec(`ALTER TABLE ` + table + ` RENAME TO gone`)
+			o.Workers = 1
+			w.start(o)
+			w.until("a job that failed", func() bool {
+				return one[int](w, `SELECT coalesce(array_length(errors, 1), 0) FROM river_job`) > 0
+			})
+			if text := one[string](w, `SELECT errors[1]->>'error' FROM river_job`); text != words {
+				t.Errorf("River keeps %q", text)
+			}
+			if n := len(to.requests()); n != 0 {
+				t.Errorf("%d requests", n)
+			}
+			w.exec(`ALTER TABLE gone RENAME TO ` + table)
+			if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 1 {
+				t.Errorf("%+v", got.History)
+			}
+		})
+	}
+}
+
 // TestStopLetsAttemptsEnd: a stop waits for what is under way and takes up nothing more.
 func TestStopLetsAttemptsEnd(t *testing.T) {
 	w := newWorld(t)

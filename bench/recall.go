@@ -31,6 +31,9 @@ func newInstance(ctx context.Context, o options, name string) (*instance, error)
 	i := &instance{o: o, dataDir: filepath.Join(o.dir, name), admin: admin}
 	i.env = append(os.Environ(), "RECALL_DATA_DIR="+i.dataDir, "RECALL_RECEIVER_ADDR="+receiver, "RECALL_ADMIN_ADDR="+admin,
 		"RECALL_EGRESS_ALLOW=127.0.0.0/8", "RECALL_LOG_LEVEL=info", "RECALL_LOG_FORMAT=json")
+	if _, err := i.command(ctx, "migrate", "up"); err != nil {
+		return nil, err
+	}
 	if _, err := i.command(ctx, "source", "add", "--slug", "shop", "--name", "Shop", "--secret-file", "-"); err != nil {
 		return nil, err
 	}

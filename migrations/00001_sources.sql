@@ -11,6 +11,9 @@ CREATE TABLE sources (
     tolerance_seconds    integer     NOT NULL DEFAULT 300    CHECK (tolerance_seconds > 0),
     late_window_seconds  integer     NOT NULL DEFAULT 115200 CHECK (late_window_seconds >= 0), -- 0: late callbacks are rejected
     basic_auth_sealed    bytea,       -- "user:password"; null: not asked for
+    scheme               json        NOT NULL DEFAULT '"plenigo"', -- how the sender signs: the name of a shipped scheme, or one of its own whole
+    expected_types       text[]      NOT NULL DEFAULT '{}', -- entity.callback in lower case, either may be *; empty: every type
+    revision             integer     NOT NULL DEFAULT 1, -- grows with each change: a change of an older one is refused
     demo                 boolean     NOT NULL DEFAULT false,
     created_at           timestamptz NOT NULL DEFAULT now(),
     removed_at           timestamptz  -- a removed source's events stay; its slug is free again

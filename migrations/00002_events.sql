@@ -27,7 +27,8 @@ CREATE TABLE events (
     callback_type text     NOT NULL,
     entity_id     text     NOT NULL,
     api_version   text     NOT NULL,
-    changed_at    timestamptz        -- the entity's own changedDate
+    changed_at    timestamptz,       -- the entity's own changedDate
+    unexpected_type boolean NOT NULL DEFAULT false -- not among the source's expected types when it arrived
 ) PARTITION BY RANGE (id);
 CREATE INDEX events_entity ON events (entity_id, entity_type, id) WHERE entity_id <> '';
 CREATE INDEX events_rejected ON events (source_id, id) WHERE verdict = 'rejected';

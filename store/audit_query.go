@@ -24,6 +24,15 @@ func (db *DB) AddAuditTx(ctx context.Context, tx pgx.Tx, e AuditEntry) error {
 	return db.addAudit(ctx, tx, e)
 }
 
+func (db *DB) addAudits(ctx context.Context, q querier, entries []AuditEntry) error {
+	for _, e := range entries {
+		if err := db.addAudit(ctx, q, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (db *DB) addAudit(ctx context.Context, q querier, e AuditEntry) error {
 	if e.At.IsZero() {
 		e.At = db.Now()

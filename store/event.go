@@ -34,6 +34,8 @@ type Event struct {
 
 	APIVersion string // x-plenigo-api-version, made valid and bounded like Envelope's texts
 	Envelope   plenigo.Envelope
+
+	UnexpectedType bool // not among the source's expected types when it arrived (Source.Expects)
 }
 
 // ReceivedAt is when the event arrived, to the millisecond.
@@ -44,24 +46,25 @@ func (e *Event) ReceivedAt() time.Time {
 
 // EventSummary is an event without body and headers, as lists show it.
 type EventSummary struct {
-	ID           uuid.UUID
-	ReceivedAt   time.Time
-	SourceID     int64
-	Source       string // slug
-	Verdict      verify.Verdict
-	Signature    verify.Status
-	Reason       verify.Reason
-	Answered     int
-	RepeatOf     uuid.UUID
-	Arrival      int
-	EntityType   string
-	CallbackType string
-	EntityID     string
-	APIVersion   string
-	Size         int64
-	BodySHA256   [32]byte
-	Customers    []string        // distinct customer ids, sorted
-	Deliveries   []DeliveryCount // by state
+	ID             uuid.UUID
+	ReceivedAt     time.Time
+	SourceID       int64
+	Source         string // slug
+	Verdict        verify.Verdict
+	Signature      verify.Status
+	Reason         verify.Reason
+	Answered       int
+	RepeatOf       uuid.UUID
+	Arrival        int
+	EntityType     string
+	CallbackType   string
+	EntityID       string
+	APIVersion     string
+	Size           int64
+	BodySHA256     [32]byte
+	UnexpectedType bool
+	Customers      []string        // distinct customer ids, sorted
+	Deliveries     []DeliveryCount // by state
 }
 
 // DeliveryCount is how many deliveries of an event are in a state.

@@ -21,7 +21,7 @@ func insertEvents(ctx context.Context, tx pgx.Tx, events []*Event) (xid string, 
 	batch := &pgx.Batch{}
 	batch.Queue(insertEventsSQL, c.id, c.sourceID, c.verdict, c.reason, c.signature, c.verification, c.answered, c.repeatOf,
 		c.arrival, c.sender, c.header, c.body, c.bodySHA256, c.size, c.isJSON, c.entityType, c.callbackType, c.entityID,
-		c.apiVersion, c.changedAt)
+		c.apiVersion, c.changedAt, c.unexpectedType)
 	if len(c.customerEvent) > 0 {
 		batch.Queue(`
 			INSERT INTO event_customers (event_id, customer_id, path)
@@ -37,14 +37,17 @@ func insertEvents(ctx context.Context, tx pgx.Tx, events []*Event) (xid string, 
 
 const insertEventsSQL = `
 	INSERT INTO events (id, source_id, verdict, reason, signature, verification, answered, repeat_of, arrival, sender, header,
-		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at)
+		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at,
+		unexpected_type)
 	SELECT id, source_id, verdict::verdict, reason, signature, verification::json, answered, repeat_of, arrival, sender::inet, header,
-		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at
+		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at,
+		unexpected_type
 	FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::uuid[], $9::integer[],
 		$10::text[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bigint[], $15::boolean[], $16::text[], $17::text[], $18::text[],
-		$19::text[], $20::timestamptz[])
+		$19::text[], $20::timestamptz[], $21::boolean[])
 	AS t (id, source_id, verdict, reason, signature, verification, answered, repeat_of, arrival, sender, header,
-		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at)`
+		body, body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at,
+		unexpected_type)`
 
 // eventColumns are the events of a batch column by column, as unnest takes them.
 type eventColumns struct {
@@ -62,6 +65,7 @@ type eventColumns struct {
 	entityType, callbackType   []string
 	entityID, apiVersion       []string
 	changedAt                  []*time.Time
+	unexpectedType             []bool
 
 	customerEvent            []uuid.UUID
 	customerID, customerPath []string
@@ -101,6 +105,7 @@ func (c *eventColumns) add(e *Event) error {
 	c.entityID = append(c.entityID, e.Envelope.EntityID)
 	c.apiVersion = append(c.apiVersion, e.APIVersion)
 	c.changedAt = append(c.changedAt, orNull(e.Envelope.ChangedAt, time.Time{}))
+	c.unexpectedType = append(c.unexpectedType, e.UnexpectedType)
 	for _, link := range e.Envelope.Customers {
 		c.customerEvent = append(c.customerEvent, e.ID)
 		c.customerID = append(c.customerID, link.CustomerID)

@@ -66,7 +66,7 @@ func receivedAt(id uuid.UUID) time.Time { return (&Event{ID: id}).ReceivedAt() }
 // eventSummary is the one SELECT of events as lists show them, up to its WHERE.
 const eventSummary = `
 	SELECT e.id, e.source_id, coalesce(s.slug, ''), e.verdict, e.signature, e.reason, e.answered, e.repeat_of, e.arrival,
-		e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.body_sha256
+		e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.body_sha256, e.unexpected_type
 	FROM events e
 	LEFT JOIN sources s ON s.id = e.source_id`
 
@@ -79,7 +79,8 @@ func collectSummaries(rows pgx.Rows, err error) ([]EventSummary, error) {
 		var repeatOf *uuid.UUID
 		var sha256 []byte
 		err := row.Scan(&e.ID, &e.SourceID, &e.Source, &e.Verdict, &e.Signature, &e.Reason, &e.Answered, &repeatOf, &e.Arrival,
-			&e.EntityType, &e.CallbackType, &e.EntityID, &e.APIVersion, &e.Size, &sha256)
+			&e.EntityType, &e.CallbackType, &e.EntityID, &e.APIVersion, &e.Size, &sha256,
+			&e.UnexpectedType)
 		e.ReceivedAt = receivedAt(e.ID)
 		e.RepeatOf = orZero(repeatOf)
 		copy(e.BodySHA256[:], sha256)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -13,8 +15,9 @@ import (
 	"recall/verify"
 )
 
-// CreateSource adds a source and sets its ID and CreatedAt. It is checked by Validate; a slug in use gives ErrExists.
-func (db *DB) CreateSource(ctx context.Context, s *Source) error {
+// CreateSource adds a source and sets its ID, CreatedAt and Revision. It is checked by Validate; a slug in use gives
+// ErrExists. The notes go into the audit list with it, or not at all; likewise below.
+func (db *DB) CreateSource(ctx context.Context, s *Source, notes ...AuditEntry) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
@@ -23,11 +26,14 @@ func (db *DB) CreateSource(ctx context.Context, s *Source) error {
 		err := tx.QueryRow(ctx, `
 			INSERT INTO sources (slug, name, created_at)
 			VALUES ($1, $2, $3)
-			RETURNING id, created_at`, s.Slug, s.Name, db.Now()).Scan(&made.ID, &made.CreatedAt)
+			RETURNING id, created_at, revision`, s.Slug, s.Name, db.Now()).Scan(&made.ID, &made.CreatedAt, &made.Revision)
 		if err != nil {
 			return err
 		}
-		return db.writeSource(ctx, tx, &made)
+		if err := db.writeSource(ctx, tx, &made); err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
 	})
 	if exists(err) {
 		return fmt.Errorf("the source %q %w", s.Slug, ErrExists)
@@ -35,48 +41,66 @@ func (db *DB) CreateSource(ctx context.Context, s *Source) error {
 	if err != nil {
 		return fmt.Errorf("adding the source %q: %w", s.Slug, err)
 	}
-	s.ID, s.CreatedAt = made.ID, made.CreatedAt.UTC()
+	s.ID, s.CreatedAt, s.Revision = made.ID, made.CreatedAt.UTC(), made.Revision
 	return nil
 }
 
 // UpdateSource makes the source with this ID as s says, all but ID, Slug and CreatedAt. Secrets and headers that s leaves
 // out are gone. One that was read while Unreadable is refused, because what could not be opened would be lost:
-// set everything anew and clear Unreadable. A removed source gives ErrNotFound.
-func (db *DB) UpdateSource(ctx context.Context, s *Source) error {
+// set everything anew and clear Unreadable. So is one that is no longer at the Revision it was read at, by ErrChanged:
+// what was changed since would be undone. A removed source gives ErrNotFound.
+func (db *DB) UpdateSource(ctx context.Context, s *Source, notes ...AuditEntry) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
 	if s.Unreadable {
 		return fmt.Errorf("the source %q cannot be changed: its secrets could not be opened with this program's key", s.Slug)
 	}
-	err := db.writeSettings(ctx, func(tx pgx.Tx) error { return db.writeSource(ctx, tx, s) })
+	made := *s
+	err := db.writeSettings(ctx, func(tx pgx.Tx) error {
+		if err := db.writeSource(ctx, tx, &made); err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
+	if errors.Is(err, ErrChanged) {
+		return fmt.Errorf("the source %q %w", s.Slug, err)
+	}
 	if err != nil {
 		return fmt.Errorf("changing the source %q: %w", s.Slug, err)
 	}
+	s.Revision = made.Revision
 	return nil
 }
 
-// writeSource writes a source that is there, secrets and headers included. A secret is the same one as long as it keeps
-// its name.
+// writeSource writes a source that is there, secrets and headers included, and sets its new Revision. A secret is the
+// same one as long as it keeps its name.
 func (db *DB) writeSource(ctx context.Context, tx pgx.Tx, s *Source) error {
 	var basic []byte
 	if s.Basic != nil {
 		basic = db.key.Seal([]byte(s.Basic.User+":"+s.Basic.Password), basicPlace(s.ID))
 	}
-	done, err := tx.Exec(ctx, `
-		UPDATE sources
-		SET name = @name, enabled = @enabled, observe = @observe, demo = @demo,
-			tolerance_seconds = @tolerance, late_window_seconds = @late_window, basic_auth_sealed = @basic
-		WHERE id = @id AND removed_at IS NULL`,
-		pgx.NamedArgs{
-			"id": s.ID, "name": s.Name, "enabled": s.Enabled, "observe": s.Observe, "demo": s.Demo,
-			"tolerance": seconds(s.Tolerance), "late_window": seconds(s.LateWindow), "basic": basic,
-		})
+	scheme, err := encodeScheme(s.Scheme)
 	if err != nil {
 		return err
 	}
-	if done.RowsAffected() == 0 {
-		return ErrNotFound
+	err = tx.QueryRow(ctx, `
+		UPDATE sources
+		SET name = @name, enabled = @enabled, observe = @observe, demo = @demo,
+			tolerance_seconds = @tolerance, late_window_seconds = @late_window, basic_auth_sealed = @basic,
+			scheme = @scheme, expected_types = @types, revision = revision + 1
+		WHERE id = @id AND removed_at IS NULL AND revision = @revision
+		RETURNING revision`,
+		pgx.NamedArgs{
+			"id": s.ID, "name": s.Name, "enabled": s.Enabled, "observe": s.Observe, "demo": s.Demo,
+			"tolerance": seconds(s.Tolerance), "late_window": seconds(s.LateWindow), "basic": basic,
+			"scheme": scheme, "types": append([]string{}, s.ExpectedTypes...), "revision": s.Revision,
+		}).Scan(&s.Revision)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return whyNotWritten(ctx, tx, s.ID)
+	}
+	if err != nil {
+		return err
 	}
 
 	names := make([]string, 0, len(s.Secrets)) // not nil: NULL would keep them all
@@ -111,6 +135,41 @@ func (db *DB) writeSource(ctx context.Context, tx pgx.Tx, s *Source) error {
 		}
 	}
 	return nil
+}
+
+// whyNotWritten tells a source that is gone from one that was changed.
+func whyNotWritten(ctx context.Context, tx pgx.Tx, id int64) error {
+	var there bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM sources WHERE id = $1 AND removed_at IS NULL)`, id).Scan(&there)
+	switch {
+	case err != nil:
+		return err
+	case there:
+		return ErrChanged
+	}
+	return ErrNotFound
+}
+
+// encodeScheme writes a shipped scheme as its name, so that the source follows it when it is improved.
+func encodeScheme(s verify.Scheme) ([]byte, error) {
+	text := s.String()
+	if strings.HasPrefix(text, "{") {
+		return []byte(text), nil
+	}
+	return json.Marshal(text)
+}
+
+// decodeScheme reads what encodeScheme writes; the default is the zero Scheme.
+func decodeScheme(column []byte) (verify.Scheme, error) {
+	var text string
+	if json.Unmarshal(column, &text) != nil || text == "" {
+		text = string(column)
+	}
+	scheme, err := verify.ParseScheme(text)
+	if scheme == verify.Plenigo {
+		scheme = verify.Scheme{}
+	}
+	return scheme, err
 }
 
 // Places bind a sealed value to where it stands: moved to another source or name it does not open.
@@ -149,16 +208,24 @@ func (db *DB) ListSources(ctx context.Context) ([]*Source, error) {
 }
 
 // RemoveSource ends a source. Its events stay, and its slug is free again.
-func (db *DB) RemoveSource(ctx context.Context, slug string) error {
+func (db *DB) RemoveSource(ctx context.Context, slug string, notes ...AuditEntry) error {
 	if !nameForm.MatchString(slug) {
 		return fmt.Errorf("source %.80q: %w", slug, ErrNotFound)
 	}
-	done, err := db.pool.Exec(ctx, `UPDATE sources SET removed_at = $2 WHERE slug = $1 AND removed_at IS NULL`, slug, db.Now())
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, `
+			UPDATE sources SET removed_at = $2, revision = revision + 1
+			WHERE slug = $1 AND removed_at IS NULL`, slug, db.Now())
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return ErrNotFound
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
 	if err != nil {
 		return fmt.Errorf("removing the source %q: %w", slug, err)
-	}
-	if done.RowsAffected() == 0 {
-		return fmt.Errorf("source %q: %w", slug, ErrNotFound)
 	}
 	return nil
 }
@@ -182,12 +249,15 @@ func (db *DB) loadSources(ctx context.Context, tx pgx.Tx, c choice) ([]*Source, 
 		ToleranceSeconds  int64
 		LateWindowSeconds int64
 		BasicAuthSealed   []byte
+		Scheme            []byte
+		ExpectedTypes     []string
+		Revision          int
 		CreatedAt         time.Time
 		RemovedAt         zeronull.Timestamptz
 	}
 	found, err := tx.Query(ctx, `
 		SELECT id, slug, name, enabled, observe, demo, tolerance_seconds, late_window_seconds, basic_auth_sealed,
-			created_at, removed_at
+			scheme, expected_types, revision, created_at, removed_at
 		FROM sources
 		WHERE (@id::bigint IS NULL OR id = @id) AND (@slug::text IS NULL OR slug = @slug) AND (@removed OR removed_at IS NULL)
 		ORDER BY slug COLLATE "C", id`, pgx.NamedArgs{"id": c.ID, "slug": c.Name, "removed": c.Removed})
@@ -208,8 +278,15 @@ func (db *DB) loadSources(ctx context.Context, tx pgx.Tx, c choice) ([]*Source, 
 			CreatedAt: r.CreatedAt.UTC(), RemovedAt: utc(r.RemovedAt),
 			Tolerance:  time.Duration(r.ToleranceSeconds) * time.Second,
 			LateWindow: time.Duration(r.LateWindowSeconds) * time.Second,
+			Revision:   r.Revision,
+		}
+		if len(r.ExpectedTypes) > 0 {
+			s.ExpectedTypes = r.ExpectedTypes
 		}
 		o := &opener{key: db.key, source: s}
+		if s.Scheme, err = decodeScheme(r.Scheme); err != nil {
+			s.Unreadable, o.problem = true, err
+		}
 		if r.BasicAuthSealed != nil {
 			if plain, ok := o.open(r.BasicAuthSealed, basicPlace(s.ID)); ok {
 				user, password, _ := strings.Cut(plain, ":")

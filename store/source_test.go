@@ -121,7 +121,7 @@ func TestRemovedSource(t *testing.T) {
 		t.Errorf("listed %v, %v", all, err)
 	}
 	want := *s
-	want.RemovedAt = noon
+	want.RemovedAt, want.Revision = noon, s.Revision+1
 	if got, err := db.FindSourceByID(t.Context(), s.ID); err != nil || !reflect.DeepEqual(got, &want) {
 		t.Errorf("by id: %+v, %v; want it with its secrets", got, err)
 	}
@@ -232,7 +232,7 @@ func TestUnreadableSource(t *testing.T) {
 				return
 			}
 			anew := shop()
-			anew.ID = s.ID
+			anew.ID, anew.Revision = s.ID, s.Revision
 			must(t, db.UpdateSource(t.Context(), anew))
 			if s, err := reader.FindSource(t.Context(), "shop"); err != nil || s.Unreadable {
 				t.Errorf("after everything was set anew: %+v, %v", s, err)

@@ -25,8 +25,9 @@ const (
 	DefaultTimeout  = 30 * time.Second
 	MaxRetries      = 30
 	MaxRetryWait    = 30 * 24 * time.Hour
-	maxSourceName   = 200 // characters
-	maxSecretName   = 100 // characters
+	MaxSourceName   = 200 // characters
+	MaxSecretName   = 100 // characters
+	MaxTypes        = 200 // expected by one source
 	nameFormInWords = "must be lower-case letters, digits and hyphens, up to 63 of them, with no hyphen at either end"
 )
 
@@ -36,39 +37,6 @@ var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 // DefaultRetrySchedule is how long a destination's retries wait unless it says otherwise.
 func DefaultRetrySchedule() []time.Duration {
 	return []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour}
-}
-
-// Validate checks what a person may have entered. The error names what is wrong in one sentence, without any secret.
-func (s *Source) Validate() error {
-	if !nameForm.MatchString(s.Slug) {
-		return fmt.Errorf("the slug %.80q %s", s.Slug, nameFormInWords)
-	}
-	if err := checkLine("the name of the source", s.Name, maxSourceName); err != nil {
-		return err
-	}
-	if _, err := verify.NewPolicy(s.Settings()); err != nil {
-		return err
-	}
-	if err := checkWindow("the tolerance", s.Tolerance); err != nil {
-		return err
-	}
-	if err := checkWindow("the late window", s.LateWindow); err != nil {
-		return err
-	}
-	seen := map[string]bool{}
-	for _, secret := range s.Secrets {
-		if err := checkLine("the name of a secret", secret.Name, maxSecretName); err != nil {
-			return err
-		}
-		if seen[secret.Name] {
-			return fmt.Errorf("there are two secrets named %q; give each its own name", secret.Name)
-		}
-		seen[secret.Name] = true
-		if strings.ContainsAny(secret.Key, "\r\n") {
-			return fmt.Errorf("the secret %q holds a line break; copy it as plenigo shows it", secret.Name)
-		}
-	}
-	return checkTwice(s.Headers)
 }
 
 // Validate checks what a person may have entered; ages in the matching rule count back from now. The error names what is
@@ -129,19 +97,6 @@ func checkWindow(what string, d time.Duration) error {
 	return nil
 }
 
-// checkTwice: a request with two values of one name could fulfil neither pair.
-func checkTwice(headers []verify.Header) error {
-	seen := map[string]bool{}
-	for _, h := range headers {
-		name := http.CanonicalHeaderKey(h.Name)
-		if seen[name] {
-			return fmt.Errorf("the header %s is there twice", name)
-		}
-		seen[name] = true
-	}
-	return nil
-}
-
 func checkURL(text string) error {
 	if text == "" {
 		return errors.New("the URL is empty; write it as https://host/path")
@@ -185,5 +140,10 @@ func checkSentHeaders(headers []verify.Header) error {
 			return fmt.Errorf("the value of the header %s is not valid UTF-8", h.Name)
 		}
 	}
-	return checkTwice(headers)
+	for i := range headers {
+		if err := checkTwice(headers[:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -41,8 +41,9 @@ func parseCommitCursor(text string) (commitCursor, error) {
 
 // CommittedSince returns ids of events in the order they became visible, after a cursor ("" starts at the end), at most
 // limit (50 when 0, at most 10,000), and the cursor to go on from. None is left out and none comes twice, though writers
-// commit out of order: a batch is returned once every transaction that began before its own is over. "The end" is before
-// whatever has not been returned to anybody yet, so who takes the cursor first and then lists events misses none.
+// commit out of order: a batch is returned once every transaction that began to write before its own is over, in whatever
+// database of the server. "The end" is before whatever has not been returned to anybody yet, so who takes the cursor
+// first and then lists events misses none.
 //
 // Commits are kept for a few days; a follower that was away for longer begins at the oldest one kept.
 func (db *DB) CommittedSince(ctx context.Context, cursor string, limit int) (ids []uuid.UUID, next string, err error) {

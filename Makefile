@@ -50,6 +50,11 @@ bench: build ## Measure Recall against limits of the same run, into docs/perform
 	@go build -o bin/bench ./bench
 	./bin/bench -out docs/performance.md $(BENCH)
 
+.PHONY: soak
+soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many times over (FAULTS=200)
+	@scripts/install-postgres
+	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -count=1 -timeout=120m -v
+
 .PHONY: clean
 clean: ## Remove what was built and unpacked here; the data folder stays
 	rm -rf bin .tools

@@ -47,7 +47,11 @@ func newHouse(t *testing.T) *house {
 	}
 	must(t, h.db.CreateSource(t.Context(), h.source))
 	h.db.OnRecord(func(_ context.Context, _ pgx.Tx, events []*store.Event) error {
-		h.sent.Add(int64(len(events)))
+		for _, e := range events {
+			if e.Verification.Accepted() { // as dispatch does
+				h.sent.Add(1)
+			}
+		}
 		return nil
 	})
 	h.reload(t)

@@ -63,9 +63,13 @@ type EventSummary struct {
 	Size           int64
 	BodySHA256     [32]byte
 	UnexpectedType bool
+	Reverified     verify.Verdict  // of its latest re-verification; "" where there is none
 	Customers      []string        // distinct customer ids, sorted
 	Deliveries     []DeliveryCount // by state
 }
+
+// AcceptedNow tells whether the event counts as genuine: accepted when it came, or by its latest re-verification.
+func (e *EventSummary) AcceptedNow() bool { return e.Verdict.Accepted() || e.Reverified.Accepted() }
 
 // DeliveryCount is how many deliveries of an event are in a state.
 type DeliveryCount struct {

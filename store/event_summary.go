@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
+	"recall/verify"
 )
 
 // FindEventSummary returns one event as lists show it, or ErrNotFound.
@@ -88,7 +89,7 @@ func collectSummaries(rows pgx.Rows, err error) ([]EventSummary, error) {
 	})
 }
 
-// addDetails fills in what hangs on the events of a page: two queries, whatever its length.
+// addDetails fills in what hangs on the events of a page: three queries, whatever its length.
 func addDetails(ctx context.Context, tx pgx.Tx, events []EventSummary) error {
 	if len(events) == 0 {
 		return nil
@@ -142,6 +143,23 @@ func addDetails(ctx context.Context, tx pgx.Tx, events []EventSummary) error {
 	})
 	if err != nil {
 		return fmt.Errorf("deliveries: %w", err)
+	}
+
+	rows, err = tx.Query(ctx, `
+		SELECT DISTINCT ON (event_id) event_id, verdict
+		FROM reverifications
+		WHERE event_id = ANY(@ids) AND event_id BETWEEN @from AND @to
+		ORDER BY event_id, id DESC`, args)
+	if err != nil {
+		return fmt.Errorf("re-verifications: %w", err)
+	}
+	var verdict verify.Verdict
+	_, err = pgx.ForEachRow(rows, []any{&id, &verdict}, func() error {
+		at[id].Reverified = verdict
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("re-verifications: %w", err)
 	}
 	return nil
 }

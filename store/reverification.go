@@ -58,7 +58,9 @@ func (db *DB) reverifyTx(ctx context.Context, tx pgx.Tx, e *Event, r *Reverifica
 		}
 		if releasable {
 			r.Released = true
-			if err := db.release(ctx, tx, e, first); err != nil {
+			accepted := *e // the hook sends on what is accepted; the event itself keeps its first result
+			accepted.Verification = r.Verification
+			if err := db.release(ctx, tx, &accepted, first); err != nil {
 				return err
 			}
 		}

@@ -11,21 +11,25 @@ import (
 )
 
 var (
-	// ErrRejected: the event was not proven genuine.
-	ErrRejected = errors.New("a rejected event was not proven genuine, so it is never sent on; if it is genuine, correct the secret or the settings of its source, so that the sender's next try is accepted")
+	// ErrRejected: the event was not proven genuine, neither when it came nor since.
+	ErrRejected = errors.New("a rejected event was not proven genuine, so it is not sent on; if it is genuine, correct the secret or the settings of its source, then re-verify it")
 	// ErrNotActive: the destination is paused or broken.
 	ErrNotActive = errors.New("nothing is sent to it until it is active again")
 )
 
 // Redispatch makes a manual delivery of one event to one destination, with an audit entry and its job, in one transaction.
-// Rejected events are refused with ErrRejected, a destination that is not active with ErrNotActive; an event or a
+// Events that are not accepted now, by their latest re-verification, are refused with ErrRejected, a destination that is not active with ErrNotActive; an event or a
 // destination that is not there is store.ErrNotFound, and the error names it.
 func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error) {
 	event, err := d.db.FindEvent(ctx, r.EventID)
 	if err != nil {
 		return nil, err
 	}
-	if !event.Verification.Accepted() {
+	accepted, err := d.db.AcceptedNow(ctx, event)
+	if err != nil {
+		return nil, err
+	}
+	if !accepted {
 		return nil, fmt.Errorf("event %s: %w", r.EventID, ErrRejected)
 	}
 	destination, err := d.db.FindDestination(ctx, r.Destination)

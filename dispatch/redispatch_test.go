@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"recall/store"
+	"recall/verify"
 )
 
 func TestRedispatch(t *testing.T) {
@@ -70,6 +71,26 @@ func TestRedispatchRefused(t *testing.T) {
 	}
 	if n := one[int](w, `SELECT (SELECT count(*) FROM deliveries) + (SELECT count(*) FROM river_job) + (SELECT count(*) FROM audit_entries)`); n != 0 {
 		t.Errorf("%d rows were left behind", n)
+	}
+}
+
+// TestRedispatchOfWhatIsGenuineByNow: the latest re-verification counts.
+func TestRedispatchOfWhatIsGenuineByNow(t *testing.T) {
+	w := newWorld(t)
+	w.destination("crm", "https://crm.example/")
+	o := w.options()
+	o.Workers = 0
+	d := w.dispatcher(o)
+	e := w.event(creation, rejected)
+	w.record(e)
+	for _, verdict := range []verify.Verdict{verify.Verified, verify.Rejected} {
+		if _, err := w.db.Reverify(t.Context(), e, verify.Result{Verdict: verdict}, false, "anna", ""); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.Redispatch(t.Context(), store.Redispatch{EventID: e.ID, Destination: "crm", By: "anna"})
+		if verdict.Accepted() && err != nil || !verdict.Accepted() && !errors.Is(err, ErrRejected) {
+			t.Errorf("%s: %v", verdict, err)
+		}
 	}
 }
 

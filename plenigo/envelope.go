@@ -1,28 +1,32 @@
 package plenigo
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
 )
 
 // Read takes out of a body what can be read. It never fails: any bytes are a callback. Numbers stay the digits they are.
+// Where a name stands twice in an object, the last one counts, as with encoding/json.
 func Read(body []byte) Envelope {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	var document any
-	if decoder.Decode(&document) != nil || decoder.More() || len(bytes.TrimSpace(body[decoder.InputOffset():])) > 0 {
+	if !json.Valid(body) { // it also bounds how deep values lie in each other
 		return Envelope{}
 	}
-	e := Envelope{IsJSON: true}
-	root, _ := document.(map[string]any)
-	e.EntityType = Clean(text(root["entityType"]))
-	e.CallbackType = Clean(text(root["callbackType"]))
-	e.EntityID = Clean(id(root["entityId"]))
-	entity, _ := root["entity"].(map[string]any)
+	root := object{}
+	root.read(gjson.ParseBytes(body), "entityType", "callbackType", "entityId", "entity")
+	entity := object{}
+	entity.read(root["entity"], "changedDate", "customerId", "invoiceCustomerId", "deliveryCustomerId", "items",
+		"createdBy", "createdByType", "changedBy", "changedByType")
+	e := Envelope{
+		IsJSON:       true,
+		EntityType:   Clean(text(root["entityType"])),
+		CallbackType: Clean(text(root["callbackType"])),
+		EntityID:     Clean(id(root["entityId"])),
+	}
 	e.ChangedAt, _ = time.Parse(time.RFC3339Nano, text(entity["changedDate"]))
 	if y := e.ChangedAt.Year(); y < 1 || y > 9999 {
 		e.ChangedAt = time.Time{}
@@ -31,20 +35,38 @@ func Read(body []byte) Envelope {
 	return e
 }
 
+// object holds the wanted fields of a JSON object.
+type object map[string]gjson.Result
+
+// read takes fields by name; of anything but an object it takes none.
+func (o object) read(v gjson.Result, names ...string) {
+	if !v.IsObject() {
+		return
+	}
+	v.ForEach(func(name, value gjson.Result) bool {
+		if slices.Contains(names, name.Str) {
+			o[name.Str] = value
+		}
+		return true
+	})
+}
+
 // text is a JSON string's text, or nothing.
-func text(v any) string {
-	s, _ := v.(string)
-	return s
+func text(v gjson.Result) string {
+	if v.Type != gjson.String {
+		return ""
+	}
+	return v.Str
 }
 
 // id is an identifier sent as a JSON string or number. Empty and zero mean "not set" (REFERENCE §2).
-func id(v any) string {
-	var s string
-	switch v := v.(type) {
-	case string:
-		s = v
-	case json.Number:
-		s = v.String()
+func id(v gjson.Result) string {
+	s := ""
+	switch v.Type {
+	case gjson.String:
+		s = v.Str
+	case gjson.Number:
+		s = v.Raw // the digits as sent
 	}
 	if s == "0" {
 		return ""
@@ -66,15 +88,18 @@ func Clean(s string) string {
 }
 
 // customers finds every customer the body names, by the table of REFERENCE §7.
-func customers(entityType string, root, entity map[string]any) []CustomerLink {
+func customers(entityType string, root, entity object) []CustomerLink {
 	var links customerLinks
 	item := func(field string) {
-		items, _ := entity["items"].([]any)
-		for _, it := range items {
-			if m, ok := it.(map[string]any); ok {
-				links.add(m[field], "entity.items[]."+field)
-			}
+		if !entity["items"].IsArray() {
+			return
 		}
+		entity["items"].ForEach(func(_, item gjson.Result) bool {
+			o := object{}
+			o.read(item, field)
+			links.add(o[field], "entity.items[]."+field)
+			return true
+		})
 	}
 	field := func(name string) { links.add(entity[name], "entity."+name) }
 
@@ -114,7 +139,7 @@ type customerLinks struct {
 	seen map[CustomerLink]bool
 }
 
-func (l *customerLinks) add(v any, path string) {
+func (l *customerLinks) add(v gjson.Result, path string) {
 	link := CustomerLink{CustomerID: Clean(id(v)), Path: Clean(path)}
 	if link.CustomerID == "" || l.seen[link] || len(l.list) >= MaxCustomers {
 		return
@@ -126,33 +151,26 @@ func (l *customerLinks) add(v any, path string) {
 	l.list = append(l.list, link)
 }
 
-// search walks an unknown tree. Names are visited in order, so that the result is the same each time.
-func (l *customerLinks) search(v any, path string) {
-	if len(l.list) >= MaxCustomers {
+// search walks an unknown tree, in the order of the body.
+func (l *customerLinks) search(v gjson.Result, path string) {
+	if len(l.list) >= MaxCustomers || len(path) > MaxField {
 		return
 	}
-	switch v := v.(type) {
-	case []any:
-		for _, item := range v {
+	switch {
+	case v.IsArray():
+		v.ForEach(func(_, item gjson.Result) bool {
 			l.search(item, path+"[]")
-		}
-	case map[string]any:
-		names := make([]string, 0, len(v))
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			at := path + "." + name
-			if len(at) > MaxField {
-				continue
-			}
-			switch name {
+			return len(l.list) < MaxCustomers
+		})
+	case v.IsObject():
+		v.ForEach(func(name, value gjson.Result) bool {
+			switch at := path + "." + name.Str; name.Str {
 			case "customerId", "invoiceCustomerId", "deliveryCustomerId":
-				l.add(v[name], at)
+				l.add(value, at)
 			default:
-				l.search(v[name], at)
+				l.search(value, at)
 			}
-		}
+			return len(l.list) < MaxCustomers
+		})
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/plenigo"
+	"recall/reverify"
 	"recall/seal"
 	"recall/store"
 	"recall/store/storetest"
@@ -50,7 +51,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		t.Fatal(err)
 	}
 	o := Options{
-		DB: db, Redispatch: s.sent, Key: key, PublicURL: "https://recall.example",
+		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Key: key, PublicURL: "https://recall.example",
 		Ready: db.Ping, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
@@ -115,6 +116,14 @@ func rejected(reason verify.Reason) func(*store.Event) {
 		e.Verification = verify.Result{Verdict: verify.Rejected, Reason: reason, Signature: verify.Mismatch, Basic: verify.NotRequired, Header: verify.NotRequired}
 		e.Answered = http.StatusUnauthorized
 	}
+}
+
+// kept finds sources as they are kept, so that a test need not wait for a change to hold.
+type kept struct{ db *store.DB }
+
+func (k kept) SourceByID(id int64) (store.LiveSource, bool) {
+	source, err := k.db.FindSourceByID(context.Background(), id)
+	return store.LiveSource{Source: source}, err == nil
 }
 
 // recordingRedispatcher makes the delivery and sends nothing.

@@ -13,8 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"recall/seal"
 	"recall/store"
+	"recall/verify"
 )
 
 // Redispatcher sends an event again; dispatch.Dispatcher is one.
@@ -22,10 +25,18 @@ type Redispatcher interface {
 	Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error)
 }
 
+// Reverifier judges kept events by today's settings; reverify.Reverifier is one.
+type Reverifier interface {
+	Explain(ctx context.Context, e *store.Event) (*verify.Explanation, error) // nil: there is nothing to look at
+	Check(e *store.Event) verify.Result
+	Reverify(ctx context.Context, id uuid.UUID, release bool, by, reason string) (*store.Reverification, error)
+}
+
 // Options of a Server.
 type Options struct {
 	DB         *store.DB
 	Redispatch Redispatcher
+	Reverify   Reverifier
 	Key        seal.Key // cookies are signed with a key derived from it
 	PublicURL  string   // where the outside reaches the receiver, for the URLs shown
 	Secure     bool     // cookies only over TLS
@@ -42,6 +53,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Redispatch == nil {
 		return nil, errors.New("web: nothing to redispatch with given")
+	}
+	if o.Reverify == nil {
+		return nil, errors.New("web: nothing to re-verify with given")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

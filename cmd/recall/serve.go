@@ -14,6 +14,7 @@ import (
 
 	"recall/dispatch"
 	"recall/receive"
+	"recall/reverify"
 	"recall/web"
 )
 
@@ -101,6 +102,8 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop("attempts", dispatcher.Stop)
+	reverifier := reverify.New(db.DB, live, a.log)
+	background.Go(func() { reverifier.Run(work) })
 
 	receiver, err := receive.NewHandler(receive.Options{
 		Recorder: db, Sources: live, MaxBody: a.cfg.MaxBody, TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
@@ -111,7 +114,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer stop("callbacks", receiver.Close)
 
 	admin, err := web.NewHandler(web.Options{
-		DB: db.DB, Redispatch: dispatcher, Key: key, PublicURL: g.receiver, Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"),
+		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"),
 		Demo: c.Demo, Log: a.log,
 	})
 	if err != nil {

@@ -73,6 +73,7 @@ var databases atomic.Int64
 type server struct {
 	base string // connection string of the database recall
 	pool *pgxpool.Pool
+	life *os.File // open until the process ends; then the server is stopped
 }
 
 func (s *server) url(database string) string {
@@ -91,11 +92,12 @@ var start = sync.OnceValues(func() (*server, error) {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	if err := endWithUs(dir); err != nil {
+	life, err := endWithUs(dir)
+	if err != nil {
 		c.Close(ctx)
 		return nil, err
 	}
-	s := &server{base: c.URL()}
+	s := &server{base: c.URL(), life: life}
 	if err := s.prepare(ctx); err != nil {
 		return nil, fmt.Errorf("preparing the server for tests: %w", err)
 	}
@@ -125,29 +127,25 @@ func (s *server) prepare(ctx context.Context) error {
 }
 
 // endWithUs leaves a shell behind that waits for this process to end, by whatever means, and then stops the server and
-// removes its folder.
-func endWithUs(dir string) error {
+// removes its folder. The process's life is the file that is returned.
+func endWithUs(dir string) (life *os.File, err error) {
 	pid, err := os.ReadFile(filepath.Join(dir, "postgres", "postmaster.pid"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	line, _, _ := strings.Cut(string(pid), "\n")
 	if _, err := strconv.Atoi(line); err != nil {
-		return fmt.Errorf("reading the server's process number: %w", err)
+		return nil, fmt.Errorf("reading the server's process number: %w", err)
 	}
-	read, write, err := os.Pipe() // ends when this process does
+	read, life, err := os.Pipe() // ends when this process does
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keepOpen = write
 	cmd := exec.Command("sh", "-c", `read -r _; kill -QUIT "$1"; while kill -0 "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2"`, "sh", line, dir)
 	cmd.Stdin = read
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	return read.Close()
+	return life, read.Close()
 }
-
-// keepOpen is held until the process ends.
-var keepOpen *os.File

@@ -144,3 +144,11 @@ func parseHop(text string) (netip.Addr, bool) {
 	}
 	return addr.Unmap().WithZone(""), true
 }
+
+// senderText is an address in words, "" for none.
+func senderText(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.String()
+}

@@ -22,6 +22,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	source, found := h.sources.Source(slug)
 	if !found {
+		h.tally.addUnknown(r, senderText(h.sender(r)))
 		answerUnknown.write(w, http.StatusNotFound)
 		return
 	}
@@ -54,6 +55,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		body, size = nil, max(size, r.ContentLength)
 	case err != nil:
 		a, status := unread(err)
+		h.tally.addUnstored(source.ID, status)
 		h.logLost(source, nil, status, size, start, a.Error)
 		a.write(w, status)
 		return
@@ -65,6 +67,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	defer cancel()
 	spooled, err := h.batcher.Record(ctx, e)
 	if err != nil {
+		h.tally.addUnstored(source.ID, http.StatusServiceUnavailable)
 		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
 		answerUnstored.write(w, http.StatusServiceUnavailable)
 		return

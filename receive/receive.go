@@ -40,6 +40,7 @@ type Options struct {
 	Now            func() time.Time
 	CommitTimeout  time.Duration // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
 	Spool          *Spool        // takes what the Recorder does not; nil: there is none
+	Tally          *Tally        // counts what becomes no event; nil: nobody does
 }
 
 // Handler serves the receiver's listener. Make it with NewHandler, and Close it after its server has shut down.
@@ -48,6 +49,7 @@ type Handler struct {
 	batcher  *Batcher
 	ids      ids
 	maxBody  int64
+	tally    *Tally
 	inFlight *semaphore.Weighted
 	reading  chan struct{} // one place for each large body that is being taken apart
 	trusted  []netip.Prefix
@@ -99,7 +101,7 @@ func NewHandler(o Options) (*Handler, error) {
 		wait = 2*o.CommitTimeout + spoolWait
 	}
 	return &Handler{
-		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody,
+		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody, tally: o.Tally,
 		inFlight: semaphore.NewWeighted(o.MaxInFlight), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		trusted: trusted, log: o.Log, now: o.Now, wait: wait,
 	}, nil

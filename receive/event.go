@@ -16,20 +16,20 @@ import (
 
 // newEvent makes the event of a callback that has arrived whole, or is too large to be kept whole (tooLarge; body is nil
 // then and size what was announced or sent). It judges it, and settles the answer it will get once it is committed.
-func (h *Handler) newEvent(r *http.Request, source store.LiveSource, body []byte, size int64, tooLarge bool) *store.Event {
+func (h *Handler) newEvent(r *http.Request, sender netip.Addr, source store.LiveSource, body []byte, size int64, tooLarge bool) *store.Event {
 	now := h.now() // an event has arrived when its last byte has
 	header := receivedHeader(r)
 	e := &store.Event{
 		ID:         h.ids.next(now),
 		SourceID:   source.ID,
 		Window:     max(source.LateWindow, source.Tolerance),
-		Sender:     h.sender(r),
+		Sender:     sender,
 		Header:     header,
 		Body:       body,
 		BodySHA256: sha256.Sum256(body),
 		Size:       size,
 		APIVersion: plenigo.Clean(header.Get(plenigo.HeaderAPIVersion)),
-		Envelope:   h.readEnvelope(body),
+		Envelope:   h.readEnvelope(header, body),
 	}
 	switch {
 	case tooLarge:
@@ -50,13 +50,13 @@ func (h *Handler) newEvent(r *http.Request, source store.LiveSource, body []byte
 // largeBody is far more than a usual callback.
 const largeBody = 64 << 10
 
-// readEnvelope takes a large body apart only while few others are: the parts can need many times its own memory.
-func (h *Handler) readEnvelope(body []byte) plenigo.Envelope {
-	if len(body) > largeBody {
+// readEnvelope takes a large or packed body apart only while few others are: the parts can need many times its own memory.
+func (h *Handler) readEnvelope(header http.Header, body []byte) plenigo.Envelope {
+	if len(body) > largeBody || packed(header) {
 		h.reading <- struct{}{}
 		defer func() { <-h.reading }()
 	}
-	return plenigo.Read(body)
+	return plenigo.Read(h.unpack(header, body))
 }
 
 // status is what a stored callback is answered. 413 stands also where rejected callbacks are observed: 2xx would say

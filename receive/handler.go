@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,8 +38,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // receive takes one callback of a source in, and answers it after its commit.
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.LiveSource) {
 	start := h.now()
-	room := &room{all: h.inFlight}
-	defer room.giveBack()
+	sender := h.sender(r)
+	if wait := max(h.perAddress.wait(network(sender), start), h.perSource.wait(source.ID, start)); wait > 0 {
+		h.limited(w, source, wait)
+		return
+	}
+	room := h.rooms.enter(network(sender))
+	defer room.leave()
 
 	var body []byte
 	err := errNoRoom
@@ -61,7 +67,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		return
 	}
 
-	e := h.newEvent(r, source, body, size, tooLarge)
+	e := h.newEvent(r, sender, source, body, size, tooLarge)
 	// Not the request's context: a client that goes away does not take back what it sent.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.wait)
 	defer cancel()
@@ -74,6 +80,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	}
 	h.logStored(source, e, spooled, start)
 	h.answerStored(e).write(w, e.Answered)
+}
+
+// limited answers a callback that comes faster than its source or its sender may. It is not read, and makes no line in a log
+// at its usual level: that would be a flood of its own.
+func (h *Handler) limited(w http.ResponseWriter, source store.LiveSource, wait time.Duration) {
+	h.counts.limited.Add(1)
+	h.log.Debug("callback refused: too many", "source", source.Slug)
+	w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+	answerLimited.write(w, http.StatusTooManyRequests)
 }
 
 // unread is the answer to a request whose body could not be read.
@@ -108,12 +123,17 @@ func (h *Handler) logStored(source store.LiveSource, e *store.Event, spooled boo
 		attrs = append(attrs, slog.Any("repeat_of", e.RepeatOf))
 	}
 	h.log.LogAttrs(context.Background(), slog.LevelInfo, "callback received", attrs...)
+	h.counts.stored.Add(1)
+	if spooled {
+		h.counts.spooled.Add(1)
+	}
 }
 
 // logLost writes the one line of a callback that was not stored, or of which that is not known; e is nil where it did
 // not arrive whole. The latter is the client's doing, unless there was no room for it, and is named by the code it was
 // answered with: net/http's own words may quote the request.
 func (h *Handler) logLost(source store.LiveSource, e *store.Event, answered int, size int64, start time.Time, problem string) {
+	h.counts.lost.Add(1)
 	level := slog.LevelError
 	if answered != http.StatusServiceUnavailable {
 		level = slog.LevelWarn

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"recall/store"
 	"recall/verify"
@@ -58,3 +59,17 @@ func findFacts(ctx context.Context, db *store.DB, e *store.Event) (verify.Facts,
 	facts.Nearby, err = db.Nearby(ctx, e.ID, e.SourceID)
 	return facts, err
 }
+
+// LikelyCause names the cause of a rejection, for who counts them; "" where none is found.
+func (r *Reverifier) LikelyCause(e *store.Event) verify.Cause {
+	ctx, cancel := context.WithTimeout(context.Background(), causeTime)
+	defer cancel()
+	explanation, err := r.Explain(ctx, e)
+	if err != nil || explanation == nil {
+		return ""
+	}
+	return explanation.Finding.Cause
+}
+
+// causeTime bounds the look for a cause that nobody waits for.
+const causeTime = 5 * time.Second

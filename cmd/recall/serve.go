@@ -28,7 +28,10 @@ func (c *serveCmd) Help() string {
 	return "Each setting is a flag and a variable of the same name. Ctrl-C or SIGTERM stops it in order; a second one at once. Nothing that was answered 2xx is lost either way."
 }
 
-const maintainEvery = 10 * time.Minute
+const (
+	maintainEvery = 10 * time.Minute
+	rollupEvery   = 2 * time.Second // how far the counts are behind
+)
 
 // Run opens everything from the listeners up, and ends it in the opposite order.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
@@ -75,7 +78,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer endWork()
 	stop := stopper(a.log, a.cfg.ShutdownGrace)
 	background.Go(func() { db.keepRunning(work) })
-	background.Go(func() { maintain(work, a.log, db.Maintain) })
+	background.Go(func() { repeat(work, a.log, "maintaining the database", maintainEvery, db.Maintain) })
 
 	var demo *demo
 	var demoAddrs []netip.AddrPort
@@ -104,9 +107,14 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer stop("attempts", dispatcher.Stop)
 	reverifier := reverify.New(db.DB, live, a.log)
 	background.Go(func() { reverifier.Run(work) })
+	background.Go(func() {
+		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
+	})
+	tally := receive.NewTally(db, nil)
+	background.Go(func() { tally.Run(work) })
 
 	receiver, err := receive.NewHandler(receive.Options{
-		Recorder: db, Sources: live, MaxBody: a.cfg.MaxBody, TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
+		Recorder: db, Sources: live, MaxBody: a.cfg.MaxBody, TrustedProxies: a.cfg.TrustedProxies, Tally: tally, Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -212,14 +220,17 @@ func stopper(log *slog.Logger, grace time.Duration) func(what string, end func(c
 	}
 }
 
-// maintain does the database's periodic work at once and then every few minutes. It is the work of whichever instance
-// comes first.
-func maintain(ctx context.Context, log *slog.Logger, work func(context.Context) error) {
+// repeat does periodic work at once and then again and again; it is the work of whichever instance comes first. An error
+// is told once, until the work succeeds again.
+func repeat(ctx context.Context, log *slog.Logger, what string, pause time.Duration, work func(context.Context) error) {
+	failing := false
 	for {
-		if err := work(ctx); err != nil && ctx.Err() == nil {
-			log.Error("maintaining the database", "error", err)
+		err := work(ctx)
+		if err != nil && ctx.Err() == nil && !failing {
+			log.Error(what, "error", err)
 		}
-		if !every(ctx, maintainEvery) {
+		failing = err != nil
+		if !every(ctx, pause) {
 			return
 		}
 	}

@@ -31,6 +31,7 @@ var (
 	answerMethod   = answer{Error: "method_not_allowed", Message: "This URL takes callbacks from plenigo by POST; there is nothing to see here."}
 	answerBroken   = answer{Error: "incomplete_request", Message: "The request could not be read to its end, so it was not kept."}
 	answerSlow     = answer{Error: "request_timeout", Message: "The request did not come whole in time, so it was not kept."}
+	answerLimited  = answer{Error: "rate_limited", Message: "More callbacks come than this receiver is set to take; send it again later."}
 	answerBusy     = answer{Error: "overloaded", Message: "Too many callbacks are being received at once; send it again."}
 	answerUnstored = answer{Error: "not_stored", Message: "The callback could not be stored; send it again."}
 )

@@ -277,6 +277,12 @@ func failAll(events []*store.Event, err error) []error {
 	return errs
 }
 
+func (b *Batcher) isClosed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.closed
+}
+
 // Close takes nothing more, and waits until everything handed over has its result, or ctx ends.
 func (b *Batcher) Close(ctx context.Context) error {
 	b.mu.Lock()

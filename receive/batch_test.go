@@ -315,7 +315,7 @@ func TestAnswersWhileTheDatabaseHangs(t *testing.T) {
 		answer(900<<10, 503, "not_stored")
 		answer(1<<20, 503, "overloaded") // no room for it
 		all.Wait()
-		if !h.inFlight.TryAcquire(3 << 20) {
+		if !h.rooms.all.TryAcquire(3<<20) || len(h.rooms.networks) != 0 {
 			t.Error("room was not given back")
 		}
 		close(release)

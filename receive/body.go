@@ -1,28 +1,24 @@
 package receive
 
 import (
-	"context"
+	"bytes"
+	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
-	"time"
-
-	"golang.org/x/sync/semaphore"
+	"strings"
 )
 
 // firstRoom is what a body gets before any of it has come: more than a usual callback (REFERENCE §8), and little enough
 // that ten thousand clients which announce much and send nothing cost little.
 const firstRoom = 4 << 10
 
-// roomWait is how long a callback waits for others to be done when too much is held already.
-const roomWait = 2 * time.Second
-
 var (
 	errTooLarge = errors.New("the body is larger than the limit")
 	errNoRoom   = errors.New("too many bytes of callbacks are held already")
 )
 
-// readBody reads the whole body into memory, at most maxBody bytes, and takes from r's room as the bytes come, so that
+// readBody reads the whole body into memory, at most maxBody bytes, and takes room as the bytes come, so that
 // what is held is bounded by what was really sent. It returns what was read so far with any error. A body that is
 // announced as too large is not read at all, so a client that asks (Expect: 100-continue) need not send it.
 func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, room *room) ([]byte, error) {
@@ -59,23 +55,30 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, room *room) (
 	return body, nil
 }
 
-// room is one callback's part of the bytes that may be held at once.
-type room struct {
-	all   *semaphore.Weighted
-	taken int64
-}
+// mostUnpacked is how many times its size a packed body may have in clear; a callback that somebody packed has about ten.
+const mostUnpacked = 100
 
-// take asks for more, and waits a little for it.
-func (r *room) take(ctx context.Context, n int64) bool {
-	if !r.all.TryAcquire(n) {
-		ctx, cancel := context.WithTimeout(ctx, roomWait)
-		defer cancel()
-		if r.all.Acquire(ctx, n) != nil {
-			return false
-		}
+// unpack returns the body in clear where it came packed by gzip, and the body as it is where it did not. It returns nothing
+// where the body cannot be unpacked or would be too large. Only the envelope is read from it: what is verified and kept are
+// the bytes that came.
+func (h *Handler) unpack(header http.Header, body []byte) []byte {
+	if !packed(header) {
+		return body
 	}
-	r.taken += n
-	return true
+	most := min(h.maxBody, mostUnpacked*int64(len(body)))
+	reader, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	plain, err := io.ReadAll(io.LimitReader(reader, most+1))
+	if err != nil || int64(len(plain)) > most {
+		return nil
+	}
+	return plain
 }
 
-func (r *room) giveBack() { r.all.Release(r.taken) }
+// packed tells whether a body came packed by gzip, and by nothing else besides.
+func packed(header http.Header) bool {
+	values := header["Content-Encoding"]
+	return len(values) == 1 && (strings.EqualFold(values[0], "gzip") || strings.EqualFold(values[0], "x-gzip"))
+}

@@ -85,7 +85,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 // limited answers a callback that comes faster than its source or its sender may. It is not read, and makes no line in a log
 // at its usual level: that would be a flood of its own.
 func (h *Handler) limited(w http.ResponseWriter, source store.LiveSource, wait time.Duration) {
-	h.counts.limited.Add(1)
+	h.tally.addUnstored(source.ID, http.StatusTooManyRequests)
 	h.log.Debug("callback refused: too many", "source", source.Slug)
 	w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
 	answerLimited.write(w, http.StatusTooManyRequests)
@@ -123,17 +123,12 @@ func (h *Handler) logStored(source store.LiveSource, e *store.Event, spooled boo
 		attrs = append(attrs, slog.Any("repeat_of", e.RepeatOf))
 	}
 	h.log.LogAttrs(context.Background(), slog.LevelInfo, "callback received", attrs...)
-	h.counts.stored.Add(1)
-	if spooled {
-		h.counts.spooled.Add(1)
-	}
 }
 
 // logLost writes the one line of a callback that was not stored, or of which that is not known; e is nil where it did
 // not arrive whole. The latter is the client's doing, unless there was no room for it, and is named by the code it was
 // answered with: net/http's own words may quote the request.
 func (h *Handler) logLost(source store.LiveSource, e *store.Event, answered int, size int64, start time.Time, problem string) {
-	h.counts.lost.Add(1)
 	level := slog.LevelError
 	if answered != http.StatusServiceUnavailable {
 		level = slog.LevelWarn

@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"recall/store"
@@ -40,6 +39,7 @@ type Options struct {
 	RatePerSource  float64  // callbacks a second, after ten seconds' worth at once; 0: no limit
 	RatePerAddress float64  // likewise, for each sender
 	TrustedProxies []string // CIDRs whose X-Forwarded-For is believed
+	Tally          *Tally   // counts what becomes no event; nil: nobody does
 	Log            *slog.Logger
 	Now            func() time.Time
 	CommitTimeout  time.Duration                   // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
@@ -52,6 +52,7 @@ type Handler struct {
 	batcher    *Batcher
 	ids        ids
 	maxBody    int64
+	tally      *Tally
 	rooms      *rooms
 	perSource  *limiter[int64]
 	perAddress *limiter[netip.Prefix]
@@ -61,7 +62,6 @@ type Handler struct {
 	now        func() time.Time
 	wait       time.Duration // for an event to be on disk
 	ping       func(context.Context) error
-	counts     struct{ stored, spooled, lost, limited atomic.Int64 }
 }
 
 // spoolWait is what a callback waits besides, where there is a spool: it may queue behind a commit that fails, see its own
@@ -109,7 +109,7 @@ func NewHandler(o Options) (*Handler, error) {
 		o.Now = time.Now
 	}
 	return &Handler{
-		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody,
+		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody, tally: o.Tally,
 		rooms: newRooms(o.MaxInFlight, largest), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		perSource: newLimiter[int64](o.RatePerSource), perAddress: newLimiter[netip.Prefix](o.RatePerAddress),
 		trusted: trusted, log: o.Log, now: o.Now, wait: wait, ping: o.Ping,
@@ -134,19 +134,6 @@ func (h *Handler) Ready(ctx context.Context) error {
 		return errors.Join(err, noSpool)
 	}
 	return nil
-}
-
-// Stats counts callbacks since the start.
-type Stats struct {
-	Stored  int64 // on disk, in the database or the spool, whatever they were answered
-	Spooled int64 // of these, into the spool first
-	Lost    int64 // read in part or whole, and not stored
-	Limited int64 // refused by a rate limit
-}
-
-func (h *Handler) Stats() Stats {
-	c := &h.counts
-	return Stats{Stored: c.stored.Load(), Spooled: c.spooled.Load(), Lost: c.lost.Load(), Limited: c.limited.Load()}
 }
 
 // Close waits until every callback that was handed over is on disk. Callbacks that come later are answered 503.

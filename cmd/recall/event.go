@@ -5,12 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"golang.org/x/term"
 
 	"recall/dispatch"
 	"recall/store"
@@ -31,7 +32,10 @@ type eventListCmd struct {
 }
 
 func (eventListCmd) Help() string {
-	return `The filter is the one of the admin UI. ` + filterHelp("list -- -type:invoice") + `
+	return filterHelp("recall event list -- -type:invoice") + `
+The table's column HTTP is our answer. SENT is how many of the event's deliveries have succeeded, as 1/2; a ! says that one of
+them was given up.
+
 Examples:
 
     recall event list verdict:rejected after:2h
@@ -45,7 +49,7 @@ func (c *eventListCmd) Run(ctx context.Context, a *app) error {
 	if c.Limit < 1 || c.Limit > maxEvents {
 		return usagef("--limit must be from 1 to %d, not %d", maxEvents, c.Limit)
 	}
-	chosen, err := readFilter("the filter", strings.Join(c.Filter, " "), a.now())
+	chosen, err := readFilter("filter", strings.Join(c.Filter, " "), a.now())
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,7 @@ func (c *eventListCmd) Run(ctx context.Context, a *app) error {
 			_, err := fmt.Fprintln(a.errw, "No event fulfils this.")
 			return err
 		}
-		if err := writeEvents(a.out, page.Events); err != nil {
+		if err := writeEvents(a, page.Events); err != nil {
 			return err
 		}
 		if page.Older {
@@ -116,20 +120,30 @@ func newEventJSON(e *store.EventSummary) eventJSON {
 	return j
 }
 
-// tableWidth is what the table of events fits into.
+// tableWidth is what the table of events fits into, unless the terminal is wider.
 const tableWidth = 120
 
-func writeEvents(w io.Writer, events []store.EventSummary) error {
+func writeEvents(a *app, events []store.EventSummary) error {
+	day := "01-02" // the year stands where it is not this one
+	if oldest := events[len(events)-1].ReceivedAt; oldest.UTC().Year() != a.now().UTC().Year() {
+		day = time.DateOnly
+	}
 	rows := [][]string{{"TIME (UTC)", "VERDICT", "TYPE", "ENTITY", "CUSTOMER", "SOURCE", "HTTP", "SENT", "ID"}}
 	for i := range events {
 		e := &events[i]
 		rows = append(rows, []string{
-			e.ReceivedAt.UTC().Format(time.DateTime), string(e.Verdict), harmless(typeName(e.EntityType, e.CallbackType)), harmless(or(e.EntityID, "-")),
+			e.ReceivedAt.UTC().Format(day + " 15:04:05"), string(e.Verdict), harmless(typeName(e.EntityType, e.CallbackType)), harmless(or(e.EntityID, "-")),
 			harmless(someOf(e.Customers)), harmless(e.Source), fmt.Sprint(e.Answered), sentWord(e.Deliveries), e.ID.String(),
 		})
 	}
-	fit(rows, tableWidth, 1, 0, 1, 6, 7, 8)
-	return writeColumns(w, rows, 1)
+	width := tableWidth
+	if f, ok := a.out.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = max(width, columns)
+		}
+	}
+	fit(rows, width, 1, 0, 0, 31, 11, 11, 12, 0, 0, 0)
+	return writeColumns(a.out, rows, 1)
 }
 
 // typeName is a type as filters write it.
@@ -151,23 +165,22 @@ func someOf(list []string) string {
 	return fmt.Sprintf("%s +%d", list[0], len(list)-1)
 }
 
-// sentWord is the state of an event's deliveries that most needs a look: "ok" when all of them succeeded.
+// sentWord is how many of an event's deliveries have succeeded, as 1/2, with a ! when one of them has given up.
 func sentWord(counts []store.DeliveryCount) string {
-	has := map[store.DeliveryState]bool{}
+	sent, all, mark := 0, 0, ""
 	for _, c := range counts {
-		has[c.State] = c.Count > 0
-	}
-	for _, state := range []store.DeliveryState{
-		store.DeliveryExhausted, store.DeliveryWaiting, store.DeliverySending, store.DeliveryPending, store.DeliveryCancelled,
-	} {
-		if has[state] {
-			return string(state)
+		all += c.Count
+		switch {
+		case c.State == store.DeliverySucceeded:
+			sent += c.Count
+		case c.State == store.DeliveryExhausted && c.Count > 0:
+			mark = "!"
 		}
 	}
-	if has[store.DeliverySucceeded] {
-		return "ok"
+	if all == 0 {
+		return "-"
 	}
-	return "-"
+	return fmt.Sprintf("%d/%d%s", sent, all, mark)
 }
 
 type eventRawCmd struct {

@@ -165,8 +165,8 @@ func writeAttempt(w io.Writer, a *store.Attempt) {
 		result += fmt.Sprintf(", after %d ms", a.Duration.Milliseconds())
 	}
 	fmt.Fprintf(w, "    attempt %d at %s to %s: %s\n", a.Number, utc(a.StartedAt), harmless(a.RequestURL), harmless(result))
-	if len(a.ResponseBody) > 0 {
-		fmt.Fprintf(w, "        %s\n", cut(harmless(string(a.ResponseBody)), shownAnswer))
+	if text := strings.TrimSpace(string(a.ResponseBody)); text != "" {
+		fmt.Fprintf(w, "        %s\n", cut(harmless(text), shownAnswer))
 	}
 }
 

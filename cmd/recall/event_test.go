@@ -125,7 +125,7 @@ func TestCallbacksWholeWay(t *testing.T) {
 	if got := h.audited(id); got != "event.redispatch" {
 		t.Errorf("audit list: %s", got)
 	}
-	h.run("", "event", "list", "id:"+id).want(t, 0, "customer.creation 48377", "48377", "shop", " ok ", id)
+	h.run("", "event", "list", "id:"+id).want(t, 0, "customer.creation 48377", "48377", "shop", " 1/1 ", id)
 }
 
 // settled waits until no delivery of an event is under way.
@@ -195,6 +195,20 @@ func TestHostileCallbacks(t *testing.T) {
 		t.Errorf("%d events", got)
 	}
 	h.run("", "event", "list", "--limit", "2").want(t, 0, "There are older ones")
+}
+
+func TestSentWord(t *testing.T) {
+	t.Parallel()
+	for want, counts := range map[string][]store.DeliveryCount{
+		"-":    nil,
+		"2/2":  {{State: store.DeliverySucceeded, Count: 2}},
+		"1/2":  {{State: store.DeliverySucceeded, Count: 1}, {State: store.DeliveryWaiting, Count: 1}},
+		"0/3!": {{State: store.DeliveryExhausted, Count: 1}, {State: store.DeliveryPending, Count: 2}},
+	} {
+		if got := sentWord(counts); got != want {
+			t.Errorf("%v: %s, want %s", counts, got, want)
+		}
+	}
 }
 
 func harmlessOnly(t *testing.T, text string) {

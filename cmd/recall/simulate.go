@@ -20,7 +20,7 @@ type simulateCmd struct {
 	credentialFlags
 	Type       []string `placeholder:"NAME" help:"Send this sample, such as customer.creation; may be repeated. All of them if left out."`
 	Count      *int     `placeholder:"N" help:"How many callbacks to send, going round the samples; one of each if left out. An equal body sent again is what a receiver may take for a repeat."`
-	APIVersion string   `name:"api-version" default:"20240827" help:"The value of X-Plenigo-Api-Version (${default})."`
+	APIVersion string   `name:"api-version" default:"20240827" help:"The value of X-Plenigo-Api-Version."`
 	List       bool     `help:"List the samples and send nothing."`
 }
 

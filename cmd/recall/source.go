@@ -24,8 +24,8 @@ type sourceAddCmd struct {
 	Name string `placeholder:"NAME" help:"Name for people; the slug if left out."`
 	secretFlags
 	credentialFlags
-	Tolerance  time.Duration `default:"5m" help:"How far a signature's time may be from now, past and future (${default})."`
-	LateWindow time.Duration `default:"32h" help:"How old a genuine callback may be to be accepted as late (${default}, which covers plenigo's last retry); 0 rejects late ones."`
+	Tolerance  time.Duration `default:"5m" help:"How far a signature's time may be from now, past and future."`
+	LateWindow time.Duration `default:"32h" help:"How old a genuine callback may be to be accepted as late (32h covers plenigo's last retry); 0 rejects late ones."`
 	Observe    bool          `help:"Answer rejected callbacks 2xx too. They are kept as rejected, and never sent on."`
 }
 

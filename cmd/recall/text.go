@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -79,12 +78,12 @@ func writeColumns(w io.Writer, rows [][]string, gap int) error {
 	return t.Flush()
 }
 
-// minColumn is what fit leaves of a column, in characters.
+// minColumn is what fit leaves of a column at least, in characters.
 const minColumn = 8
 
-// fit shortens the widest columns of rows until they fit into width, with so many blanks between them. Columns in whole
-// are never shortened.
-func fit(rows [][]string, width, gap int, whole ...int) {
+// fit shortens columns of rows until they fit into width, with so many blanks between them: first those wider than the
+// width that is enough for them, then any, each time the widest. A column for which 0 is enough stays whole.
+func fit(rows [][]string, width, gap int, enough ...int) {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
@@ -96,22 +95,31 @@ func fit(rows [][]string, width, gap int, whole ...int) {
 		excess += n
 	}
 	for ; excess > 0; excess-- {
-		widest := -1
-		for i, n := range widths {
-			if !slices.Contains(whole, i) && n > minColumn && (widest < 0 || n > widths[widest]) {
-				widest = i
-			}
+		i := widest(widths, func(i int) bool { return enough[i] > 0 && widths[i] > max(enough[i], minColumn) })
+		if i < 0 {
+			i = widest(widths, func(i int) bool { return enough[i] > 0 && widths[i] > minColumn })
 		}
-		if widest < 0 {
+		if i < 0 {
 			break
 		}
-		widths[widest]--
+		widths[i]--
 	}
 	for _, row := range rows {
 		for i := range row {
 			row[i] = squeeze(row[i], widths[i])
 		}
 	}
+}
+
+// widest is the widest of the columns that may be chosen; -1: none may.
+func widest(widths []int, may func(i int) bool) int {
+	best := -1
+	for i, n := range widths {
+		if may(i) && (best < 0 || n > widths[best]) {
+			best = i
+		}
+	}
+	return best
 }
 
 // squeeze shortens a text to n characters in its middle: both ends of a type or an id say more.
@@ -138,13 +146,6 @@ func or(text, standIn string) string {
 		return standIn
 	}
 	return text
-}
-
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 // utc is a time as it is kept, to the millisecond.

@@ -43,18 +43,19 @@ func TestFit(t *testing.T) {
 		return [][]string{{"A", "B", "C"}, {strings.Repeat("a", 40), strings.Repeat("ä", 30), strings.Repeat("c", 20)}}
 	}
 	for name, test := range map[string]struct {
-		width int
-		whole []int
-		want  []int
+		width  int
+		enough []int
+		want   []int
 	}{
-		"fits":         {94, nil, []int{40, 30, 20}},
-		"widest first": {84, nil, []int{30, 30, 20}},
-		"both":         {74, nil, []int{25, 25, 20}},
-		"kept whole":   {70, []int{0}, []int{40, 13, 13}},
-		"too narrow":   {10, []int{0}, []int{40, 8, 8}},
+		"fits":         {94, []int{8, 8, 8}, []int{40, 30, 20}},
+		"widest first": {84, []int{8, 8, 8}, []int{30, 30, 20}},
+		"both":         {74, []int{8, 8, 8}, []int{25, 25, 20}},
+		"enough":       {74, []int{40, 30, 8}, []int{32, 30, 8}},
+		"kept whole":   {70, []int{0, 8, 8}, []int{40, 13, 13}},
+		"too narrow":   {10, []int{0, 1, 1}, []int{40, 8, 8}},
 	} {
 		rows := wide()
-		fit(rows, test.width, 2, test.whole...)
+		fit(rows, test.width, 2, test.enough...)
 		for i, cell := range rows[1] {
 			if n := utf8.RuneCountInString(cell); n != test.want[i] {
 				t.Errorf("%s: column %d has %d, want %d", name, i, n, test.want[i])

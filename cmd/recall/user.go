@@ -20,7 +20,7 @@ type userCmd struct {
 
 type userAddCmd struct {
 	Name         string  `arg:"" help:"Name to log in with."`
-	Role         string  `default:"admin" help:"viewer sees everything, operator also sends events again, admin also manages (${default})."`
+	Role         string  `default:"admin" help:"viewer sees everything, operator also sends events again, admin also manages."`
 	PasswordFile *string `placeholder:"FILE" help:"Read the password from a file."`
 }
 

@@ -18,8 +18,8 @@ type verifyCmd struct {
 	Header        []string      `sep:"none" placeholder:"'Name: value'" help:"A header of the captured request, once for each, such as 'plenigo-signature: t=1729583536,s=fdcd…'; names in any case."`
 	HeaderFile    []string      `sep:"none" placeholder:"FILE" help:"The same from a file, one header a line."`
 	Now           *int64        `placeholder:"UNIX" help:"The time it arrived, in Unix seconds; the present if left out."`
-	Tolerance     time.Duration `default:"5m" help:"How far the signed time may be from the arrival (${default})."`
-	LateWindow    time.Duration `default:"32h" help:"How old a genuine callback may be to count as late (${default}); 0 turns that off."`
+	Tolerance     time.Duration `default:"5m" help:"How far the signed time may be from the arrival."`
+	LateWindow    time.Duration `default:"32h" help:"How old a genuine callback may be to count as late; 0 turns that off."`
 	Basic         *string       `placeholder:"USER:PASSWORD" help:"Ask for this basic authentication, as a source would."`
 	BasicFile     *string       `placeholder:"FILE" help:"The same from a file."`
 	RequireHeader []string      `sep:"none" placeholder:"'Name: value'" help:"Ask for this header pair, as a source would."`

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type eventListView struct {
 	LiveURL   string // switches Live; "" where it cannot be
 	Setup     *setupView
 	ClearURL  string
+	Reverify  bool // some event of the page can be re-verified, and the reader may do it
 }
 
 // eventDay is the rows of one day.
@@ -46,10 +48,13 @@ type eventDay struct {
 // eventRow is one event in the list.
 type eventRow struct {
 	URL          string
+	ID           string
 	Clock, Milli string
 	Time         timeView
 	Verdict      mood
 	Reason       string
+	Recheck      bool   // it can be re-verified
+	Reverified   mood   // no word: it was not
 	Entity       string // what the callback is about, in words
 	Callback     string // what happened
 	EntityID     string
@@ -135,6 +140,8 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	}
 	v.Days = eventDays(events.Events, v.Now)
 	v.Count = len(events.Events)
+	v.Reverify = v.Role != string(store.RoleViewer) &&
+		slices.ContainsFunc(events.Events, func(e store.EventSummary) bool { return e.Verdict != verify.Verified })
 
 	firstPage := q.Before == [16]byte{} && q.After == [16]byte{} || !events.Newer && len(events.Events) > 0
 	if !firstPage {
@@ -179,6 +186,8 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 	at := e.ReceivedAt.UTC()
 	row := eventRow{
 		URL:          eventURL(e.ID),
+		ID:           e.ID.String(),
+		Recheck:      e.Verdict != verify.Verified,
 		Clock:        at.Format("15:04:05"),
 		Milli:        at.Format(".000"),
 		Time:         newTime(e.ReceivedAt, now),
@@ -193,6 +202,9 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 	row.NewType = isNewType(e.EntityType, e.CallbackType)
 	if e.EntityID != "" {
 		row.EntityURL = entityURL(e.EntityType, e.EntityID)
+	}
+	if e.Reverified != "" {
+		row.Reverified = reverifiedMood(e.Reverified)
 	}
 	if e.Arrival > 1 {
 		row.Repeat = ordinal(e.Arrival) + " arrival"

@@ -4,8 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"unicode/utf8"
+	"slices"
 
 	"recall/store"
 )
@@ -16,26 +15,36 @@ const maxReason = 500
 // redispatchView is the form that sends an event again, or why it cannot be.
 type redispatchView struct {
 	URL          string
-	Destinations []choice
+	Destinations []destinationChoice
 	Why          string // why it is not possible; "" when it is
 }
 
-func newRedispatchView(e *store.Event, destinations []*store.Destination, role string) redispatchView {
+// destinationChoice is a destination in the form; one that is not active cannot be chosen.
+type destinationChoice struct {
+	choice
+	Active bool
+}
+
+// newRedispatchView makes the form for an event that is accepted by now, or is not.
+func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Destination, role string) redispatchView {
 	v := redispatchView{URL: eventURL(e.ID) + "/redispatch"}
 	for _, d := range destinations {
-		word := d.Name
-		if d.State != store.DestinationActive {
+		word, active := d.Name, d.State == store.DestinationActive
+		if !active {
 			word += " (" + string(d.State) + ")"
 		}
-		v.Destinations = append(v.Destinations, choice{d.Name, word})
+		v.Destinations = append(v.Destinations, destinationChoice{choice{d.Name, word}, active})
 	}
+	inactive := !slices.ContainsFunc(v.Destinations, func(d destinationChoice) bool { return d.Active })
 	switch {
-	case !e.Verification.Verdict.Accepted():
-		v.Why = "A rejected event was not proven genuine, so it is never sent on."
+	case !accepted:
+		v.Why = "A rejected event was not proven genuine, so it is not sent on. If it is genuine, mend the cause and check it again."
 	case len(destinations) == 0:
 		v.Why = "There is no destination yet. Add one on the server: recall destination add --name crm --url URL"
 	case role == string(store.RoleViewer):
 		v.Why = "Your role is viewer. An operator or admin may send events again."
+	case inactive:
+		v.Why = "No destination is active, so nothing can be sent."
 	}
 	return v
 }
@@ -48,22 +57,33 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to, reason := r.PostForm.Get("destination"), strings.TrimSpace(r.PostForm.Get("reason"))
-	switch {
-	case to == "":
-		return mistake("Choose the destination the event is to be sent to.")
-	case utf8.RuneCountInString(reason) > maxReason:
-		return mistake(fmt.Sprintf("The reason may have at most %d characters.", maxReason))
-	case !e.Verification.Verdict.Accepted():
-		return refused("This event was rejected, so it is never sent on.")
+	reason, err := formReason(r)
+	if err != nil {
+		return err
 	}
-	if _, err := s.DB.FindDestination(r.Context(), to); errors.Is(err, store.ErrNotFound) {
+	to := r.PostForm.Get("destination")
+	if to == "" {
+		return mistake("Choose the destination the event is to be sent to.")
+	}
+	accepted, err := s.DB.AcceptedNow(r.Context(), e)
+	if err != nil {
+		return err
+	}
+	if !accepted {
+		return refused("This event was rejected, so it is not sent on. If it is genuine, mend the cause and check it again.")
+	}
+	destination, err := s.DB.FindDestination(r.Context(), to)
+	if errors.Is(err, store.ErrNotFound) {
 		return mistake("There is no destination “" + cut(to, 100) + "”.")
-	} else if err != nil {
+	}
+	if err != nil {
 		return fmt.Errorf("finding destination: %w", err)
 	}
+	if destination.State != store.DestinationActive {
+		return mistake("The destination " + to + " is " + string(destination.State) + ": nothing is sent to it until it is active again.")
+	}
 	_, err = s.Redispatch.Redispatch(r.Context(), store.Redispatch{
-		EventID: e.ID, Destination: to, By: userOf(r).Name, Reason: plainText(reason),
+		EventID: e.ID, Destination: to, By: userOf(r).Name, Reason: reason,
 	})
 	if err != nil {
 		return fmt.Errorf("redispatching event %s to %s: %w", e.ID, to, err)

@@ -10,6 +10,7 @@ import (
 	"recall/filter"
 	"recall/plenigo"
 	"recall/store"
+	"recall/verify"
 )
 
 // eventView is the model of one event's page.
@@ -17,6 +18,7 @@ type eventView struct {
 	page
 	ID           string
 	Verdict      mood
+	Accepted     bool   // when it came, or by its latest re-verification
 	Says         string // the verdict in a sentence
 	Entity       string
 	Callback     string
@@ -41,7 +43,9 @@ type eventView struct {
 	Deliveries   []deliveryView
 	Poll         string // how often deliveries are renewed; "" when nothing is going on
 	Redispatch   redispatchView
-	Arrivals     []arrivalView
+	Arrivals     arrivalsView
+	Why          *whyView // nil: it was verified
+	Reverify     reverifyView
 	NewerURL     string
 	OlderURL     string
 }
@@ -56,20 +60,6 @@ type checkView struct {
 	Name string
 	Text string
 }
-
-// arrivalView is one of the equal callbacks.
-type arrivalView struct {
-	URL      string
-	Name     string
-	This     bool
-	At       string
-	Time     timeView
-	Verdict  mood
-	Answered int
-}
-
-// shownArrivals bounds the list of arrivals: plenigo sends at most four, a broken sender any number.
-const shownArrivals = 20
 
 func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.findEvent(r)
@@ -93,6 +83,14 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("listing arrivals: %w", err)
 	}
+	later, err := s.DB.ListReverifications(ctx, e.ID)
+	if err != nil {
+		return err
+	}
+	why, err := s.findWhy(r, e, source, later)
+	if err != nil {
+		return err
+	}
 	older, err := s.DB.ListEvents(ctx, store.EventQuery{Limit: 1, Before: e.ID})
 	if err != nil {
 		return fmt.Errorf("finding the event before: %w", err)
@@ -105,8 +103,11 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	v := newEventView(s.newPage(r, ""), e, source, r.URL.Query().Get("view"))
 	v.Messages = s.takeFlashes(w, r)
 	v.setDeliveries(deliveries)
-	v.Redispatch = newRedispatchView(e, destinations, v.Role)
-	v.setArrivals(arrivals)
+	v.setVerification(e, later)
+	v.Why = why
+	v.Reverify = newReverifyView(e, source, later, arrivals, destinations, v.page)
+	v.Redispatch = newRedispatchView(e, v.Accepted, destinations, v.Role)
+	v.Arrivals = newArrivalsView(arrivals, v.ID, source.Scheme == verify.Scheme{} || source.Scheme == verify.Plenigo, v.Now)
 	v.OlderURL, v.NewerURL = neighbourURL(older), neighbourURL(newer)
 	return s.render(w, r, http.StatusOK, eventPage(v))
 }
@@ -153,7 +154,6 @@ func newEventView(p page, e *store.Event, source *store.Source, view string) eve
 		page:         p,
 		ID:           e.ID.String(),
 		Verdict:      verdictMood(e.Verification.Verdict),
-		Says:         verdictSentence(e.Verification),
 		EntityID:     e.Envelope.EntityID,
 		Received:     newTime(e.ReceivedAt(), p.Now),
 		ReceivedAt:   exact(e.ReceivedAt()),
@@ -164,7 +164,6 @@ func newEventView(p page, e *store.Event, source *store.Source, view string) eve
 		AnsweredTone: statusTone(e.Answered),
 		APIVersion:   e.APIVersion,
 		SHA256:       fmt.Sprintf("%x", e.BodySHA256),
-		Checks:       checkViews(e.Verification),
 		Payload:      newPayloadView(e, view),
 		Headers:      headerViews(e.Header, source),
 	}
@@ -214,20 +213,4 @@ func customerViews(links []plenigo.CustomerLink) []customerView {
 		views[i].Paths = append(views[i].Paths, l.Path)
 	}
 	return views
-}
-
-func (v *eventView) setArrivals(events []store.EventSummary) {
-	if len(events) < 2 {
-		return
-	}
-	for i := range events {
-		if i == shownArrivals {
-			break
-		}
-		e := &events[i]
-		v.Arrivals = append(v.Arrivals, arrivalView{
-			URL: eventURL(e.ID), Name: ordinal(e.Arrival) + " arrival", This: e.ID.String() == v.ID,
-			At: exact(e.ReceivedAt), Time: newTime(e.ReceivedAt, v.Now), Verdict: verdictMood(e.Verdict), Answered: e.Answered,
-		})
-	}
 }

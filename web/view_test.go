@@ -37,7 +37,7 @@ func TestEventRow(t *testing.T) {
 	}
 	row := newEventRow(&base, testNow)
 	want := eventRow{
-		URL: "/events/" + id.String(), Clock: "10:39:37", Milli: ".000",
+		URL: "/events/" + id.String(), ID: id.String(), Clock: "10:39:37", Milli: ".000",
 		Time:    timeView{"2026-11-24T10:39:37.000Z", "2026-11-24 10:39:37.000 UTC", "1 min ago"},
 		Verdict: mood{toneGood, "check", "Verified"},
 		Entity:  "Customer opt in", Callback: "change", EntityID: "48213",
@@ -160,7 +160,7 @@ func TestWhyNoRedispatch(t *testing.T) {
 		"no destination": {verified, nil, store.RoleAdmin, false},
 	}
 	for name, test := range tests {
-		v := newRedispatchView(test.event, test.destinations, string(test.role))
+		v := newRedispatchView(test.event, test.event.Verification.Accepted(), test.destinations, string(test.role))
 		if (v.Why == "") != test.possible {
 			t.Errorf("%s: why %q", name, v.Why)
 		}

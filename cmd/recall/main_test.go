@@ -138,10 +138,23 @@ func serve(t *testing.T, dir string, env []string, args ...string) *server {
 	return s
 }
 
+// awaitEnd waits until the process has ended.
+func (s *server) awaitEnd() {
+	s.t.Helper()
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		s.t.Fatal("serve does not end")
+	}
+}
+
+// patience is how long a test waits; only one that fails anyway waits so long.
+const patience = 2 * time.Minute
+
 // wait waits for something the process does, or fails the test when the process ends first.
 func (s *server) wait(what string, done func() bool) {
 	s.t.Helper()
-	deadline := time.After(2 * time.Minute) // only a test that fails anyway waits so long
+	deadline := time.After(patience)
 	for !done() {
 		select {
 		case <-s.ended:
@@ -190,7 +203,7 @@ func (s *server) signal(sig os.Signal) {
 func (s *server) stop() {
 	s.t.Helper()
 	s.signal(syscall.SIGTERM)
-	<-s.ended
+	s.awaitEnd()
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		s.t.Errorf("serve ended with %v", s.cmd.ProcessState)
 	}
@@ -200,7 +213,7 @@ func (s *server) stop() {
 func (s *server) kill() {
 	s.t.Helper()
 	s.signal(syscall.SIGKILL)
-	<-s.ended
+	s.awaitEnd()
 }
 
 // store opens the database that serve uses.

@@ -252,6 +252,78 @@ func TestCloseWaitsForTheLast(t *testing.T) {
 	})
 }
 
+// However many forgeries wait, the next batch begins with what is genuine.
+func TestForgeriesWaitBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		m := &memory{before: g.wait}
+		b := NewBatcher(m, nil, time.Minute)
+		var done sync.WaitGroup
+		var busy atomic.Int32
+		send := func(e *store.Event) {
+			done.Go(func() {
+				if _, err := b.Record(t.Context(), e); errors.Is(err, errBusy) {
+					busy.Add(1)
+				} else if err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		for range maxWriters {
+			send(forged(an("forged")))
+			<-g.entered
+		}
+		for range 2 * maxBatchEvents {
+			send(forged(an("forged")))
+		}
+		for range 3 {
+			send(an("genuine"))
+		}
+		if got := busy.Load(); got != maxBatchEvents {
+			t.Errorf("%d forgeries are sent away, want %d", got, maxBatchEvents)
+		}
+		g.leave <- struct{}{}
+		<-g.entered
+		close(g.leave)
+		<-g.entered
+		done.Wait()
+		batch := slices.IndexFunc(m.batches, func(ids []uuid.UUID) bool { return len(ids) == maxBatchEvents })
+		first := m.batches[batch][:3]
+		for _, e := range m.kept() {
+			if genuine := string(e.Body) == "genuine"; genuine != slices.Contains(first, e.ID) {
+				t.Errorf("%s: among the first of the next batch: %t", e.Body, !genuine)
+			}
+		}
+	})
+}
+
+func TestForgeriesThatWaitAreBoundedInBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		b := NewBatcher(&memory{before: g.wait}, nil, time.Minute)
+		var done sync.WaitGroup
+		var busy atomic.Int32
+		for i := range maxWriters + 20 {
+			done.Go(func() {
+				if _, err := b.Record(t.Context(), forged(an(strings.Repeat("a", 1<<20)))); err != nil {
+					busy.Add(1)
+				}
+			})
+			synctest.Wait()
+			if i < maxWriters {
+				<-g.entered
+			}
+		}
+		if got := busy.Load(); got != 11 { // nine pass 8 MiB
+			t.Errorf("%d are sent away", got)
+		}
+		close(g.leave)
+		<-g.entered
+		done.Wait()
+	})
+}
+
 // The answer of 2xx never precedes the commit: nothing is written before the recorder has returned.
 func TestTheAnswerFollowsTheCommit(t *testing.T) {
 	t.Parallel()
@@ -292,30 +364,38 @@ func TestAnswersWhileTheDatabaseHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		m := &memory{before: func(context.Context, []*store.Event) []error { <-release; return nil }}
-		h, err := NewHandler(Options{Recorder: m, Sources: store.NewLive([]*store.Source{shop()}, nil), MaxBody: 1 << 20, MaxInFlight: 3 << 20})
+		h, err := NewHandler(Options{Recorder: m, Sources: store.NewLive([]*store.Source{shop()}, nil), MaxBody: 1 << 20, MaxInFlight: 6 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}
-		serve := func(size int) *httptest.ResponseRecorder {
+		serve := func(sender string, size int) *httptest.ResponseRecorder {
 			w := httptest.NewRecorder()
-			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/callbacks/shop", strings.NewReader(strings.Repeat("a", size))))
+			r := httptest.NewRequest(http.MethodPost, "/callbacks/shop", strings.NewReader(strings.Repeat("a", size)))
+			r.RemoteAddr = sender
+			h.ServeHTTP(w, r)
 			return w
 		}
 		var all sync.WaitGroup
-		answer := func(size, status int, code string) {
+		answer := func(sender string, size, status int, code string) {
 			all.Go(func() {
-				if w := serve(size); w.Code != status || !strings.Contains(w.Body.String(), code) || w.Header().Get("Retry-After") != "30" {
-					t.Errorf("%d bytes answered %d %s", size, w.Code, w.Body)
+				if w := serve(sender, size); w.Code != status || !strings.Contains(w.Body.String(), code) || w.Header().Get("Retry-After") != "30" {
+					t.Errorf("%d bytes of %s answered %d %s", size, sender, w.Code, w.Body)
 				}
 			})
 			synctest.Wait()
 		}
-		answer(1<<20, 503, "not_stored") // being written
-		answer(1<<20, 503, "not_stored") // being written
-		answer(900<<10, 503, "not_stored")
-		answer(1<<20, 503, "overloaded") // no room for it
+		const one, other, third = "[2001:db8::1]:1", "[2001:db8:0:1::1]:1", "203.0.113.7:1"
+		answer(one, 1<<20, 503, "not_stored") // being written
+		answer(one, 1<<20, 503, "not_stored") // being written
+		answer(one, 900<<10, 503, "not_stored")
+		answer(one, 1<<20, 503, "overloaded")               // half of the room is its
+		answer("[2001:db8::2]:1", 1<<20, 503, "overloaded") // and its neighbour's
+		answer(other, 1<<20, 503, "not_stored")             // the other half is not
+		answer(other, 1<<20, 503, "not_stored")
+		answer(other, 900<<10, 503, "not_stored")
+		answer(third, 1<<20, 503, "overloaded") // no room at all
 		all.Wait()
-		if !h.rooms.all.TryAcquire(3<<20) || len(h.rooms.networks) != 0 {
+		if !h.rooms.all.TryAcquire(6<<20) || len(h.rooms.networks) != 0 {
 			t.Error("room was not given back")
 		}
 		close(release)
@@ -325,7 +405,7 @@ func TestAnswersWhileTheDatabaseHangs(t *testing.T) {
 		if len(m.kept()) != 2 {
 			t.Errorf("%d kept", len(m.kept()))
 		}
-		if w := serve(1); w.Code != 503 {
+		if w := serve(one, 1); w.Code != 503 {
 			t.Errorf("after Close: %d %s", w.Code, w.Body)
 		}
 	})

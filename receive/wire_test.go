@@ -2,6 +2,7 @@ package receive
 
 import (
 	"io"
+	"math"
 	"net/http"
 	"net/netip"
 	"reflect"
@@ -284,14 +285,16 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 	m := &memory{}
 	sources := start(t, Options{Recorder: m}).handler.sources
 	for want, o := range map[string]Options{
-		"recorder":               {Sources: sources},
-		"sources":                {Recorder: m},
-		"RECALL_MAX_BODY":        {Recorder: m, Sources: sources, MaxBody: -1},
-		"held at once":           {Recorder: m, Sources: sources, MaxInFlight: 1 << 20},
-		"commit":                 {Recorder: m, Sources: sources, CommitTimeout: -1},
-		"RECALL_TRUSTED_PROXIES": {Recorder: m, Sources: sources, TrustedProxies: []string{"10.0.0.0/8", "my-proxy"}},
-		`"fe80::1%eth0"`:         {Recorder: m, Sources: sources, TrustedProxies: []string{"fe80::1%eth0"}},
-		`"10.0.0.0/33"`:          {Recorder: m, Sources: sources, TrustedProxies: []string{"10.0.0.0/33"}},
+		"recorder":                {Sources: sources},
+		"sources":                 {Recorder: m},
+		"RECALL_MAX_BODY":         {Recorder: m, Sources: sources, MaxBody: -1},
+		"held at once":            {Recorder: m, Sources: sources, MaxInFlight: 1 << 20},
+		"RECALL_RATE_PER_SOURCE":  {Recorder: m, Sources: sources, RatePerSource: -1},
+		"RECALL_RATE_PER_ADDRESS": {Recorder: m, Sources: sources, RatePerAddress: math.NaN()},
+		"commit":                  {Recorder: m, Sources: sources, CommitTimeout: -1},
+		"RECALL_TRUSTED_PROXIES":  {Recorder: m, Sources: sources, TrustedProxies: []string{"10.0.0.0/8", "my-proxy"}},
+		`"fe80::1%eth0"`:          {Recorder: m, Sources: sources, TrustedProxies: []string{"fe80::1%eth0"}},
+		`"10.0.0.0/33"`:           {Recorder: m, Sources: sources, TrustedProxies: []string{"10.0.0.0/33"}},
 	} {
 		if _, err := NewHandler(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error %v does not name %s", err, want)

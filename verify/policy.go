@@ -111,9 +111,7 @@ func (s *Settings) judge(r *Result) (Verdict, Reason) {
 }
 
 func (p *Policy) checkSignature(r *Result, header http.Header, body []byte, now time.Time) {
-	if p.scheme.header != HeaderSignature {
-		r.SignatureHeader = p.scheme.header
-	}
+	r.SignatureHeader = p.scheme.reported
 	sig, err := p.scheme.read(header)
 	switch {
 	case err == errNoSignature:

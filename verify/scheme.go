@@ -111,6 +111,7 @@ func (s Scheme) orDefault() Scheme {
 type compiled struct {
 	Scheme
 	header, timeHeader, idHeader string // canonical; "" where there is none
+	reported                     string // Result.SignatureHeader
 	parts                        []string
 	hash                         func() hash.Hash
 	size                         int // bytes of a digest
@@ -177,6 +178,9 @@ func (s Scheme) compile() (*compiled, error) {
 	}
 	if s.Key != "utf8" && s.Key != "hex" && s.Key != "base64" {
 		return nil, fmt.Errorf("key of the signing scheme is %q; it can be utf8, hex or base64", s.Key)
+	}
+	if s != Plenigo {
+		c.reported = c.header
 	}
 	return c, nil
 }

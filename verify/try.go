@@ -11,7 +11,7 @@ import (
 
 // Bounds of what is tried for one callback.
 const (
-	maxWork      = 48 << 20 // bytes read, made or digested in each of the four phases
+	maxWork      = 48 << 20 // bytes read, made or digested in each of the five phases
 	workPerTry   = 256      // what a try costs besides its bytes
 	maxReencoded = 2 << 20  // bytes of a body that is still re-encoded
 )
@@ -44,15 +44,12 @@ func (s *search) fits(r reading, body []byte) bool {
 
 // signature looks for what makes the signature fit: first one thing that is otherwise, then several at once.
 func (s *search) signature(r Result) Finding {
-	if f, ok := s.otherSchemes(); ok {
-		return f
-	}
-	carriers := s.carriers()
-	readings := s.readings(carriers)
+	readings := s.readings()
 	phases := []struct {
 		run  func() (Finding, bool)
 		what string
 	}{
+		{s.otherSchemes, "More secrets under other signing schemes"},
 		{func() (Finding, bool) { return s.asItIs(readings[1]) }, "More secrets and ways to read the headers"},
 		{func() (Finding, bool) { return s.reencoded(readings[0], 4) }, "More ways to re-encode the body"},
 		{func() (Finding, bool) { return s.asItIs(append(readings[2], readings[3]...)) }, "More combinations of secrets and ways to read the headers"},
@@ -76,10 +73,11 @@ func (s *search) signature(r Result) Finding {
 func (s *search) spent() bool { return s.work >= maxWork }
 
 // readings are all ways to read the callback, by the number of things assumed.
-func (s *search) readings(carriers []carrier) (by [4][]reading) {
-	for _, c := range carriers {
-		for _, k := range s.keys() {
-			for _, f := range s.framings() {
+func (s *search) readings() (by [4][]reading) {
+	keys, framings := s.keys(), s.framings()
+	for _, c := range s.carriers() {
+		for _, k := range keys {
+			for _, f := range framings {
 				prefix, ok := f.prefix(c.signature)
 				if !ok {
 					continue
@@ -119,8 +117,6 @@ func (s *search) reencoded(readings []reading, depth int) (Finding, bool) {
 		s.leave(fmt.Sprintf("Ways to re-encode the body: it has more than %d bytes.", maxReencoded))
 		return Finding{}, false
 	}
-	var found Finding
-	ok := false
 	for body, steps := range s.variants(depth) {
 		a := reencoding(steps)
 		for _, r := range readings {
@@ -130,15 +126,11 @@ func (s *search) reencoded(readings []reading, depth int) (Finding, bool) {
 			assumed := append(slices.Clip(r.assumed), a)
 			s.count(assumed)
 			if s.fits(r, body) {
-				found, ok = fitting(assumed), true
-				break
+				return fitting(assumed), true
 			}
 		}
-		if ok {
-			break
-		}
 	}
-	return found, ok
+	return Finding{}, false
 }
 
 // count notes a try under its cause. What was assumed together is one more variant of the first.

@@ -177,7 +177,7 @@ func otherUnits(sig signature) []carrier {
 	case len(sig.t) == 19:
 		unit, digits = "in nanoseconds", 9
 	}
-	do := "The time must be in Unix seconds, as plenigo sends it: correct what sends or rewrites this callback."
+	do := "The time must be in Unix seconds: correct what sends or rewrites this callback."
 	all := []carrier{{assumption{CauseTimeUnit, fmt.Sprintf("the time is taken as it is, %s and not in Unix seconds", unit), do}, sig}}
 	if digits > 0 {
 		sig.t = sig.t[:len(sig.t)-digits]
@@ -206,7 +206,7 @@ func (s *search) renamed() []carrier {
 	var all []carrier
 	add := func(header http.Header, from []string) {
 		sig, err := c.read(header)
-		if err != nil || len(all) == maxCandidates {
+		if err != nil {
 			return
 		}
 		var shown []string
@@ -220,12 +220,19 @@ func (s *search) renamed() []carrier {
 	if len(from) > 0 {
 		add(header, from)
 	}
-	for _, alikeOnly := range []bool{true, false} {
-		for _, other := range others {
-			if alike(other, c.header) == alikeOnly {
-				add(with(header, c.header, s.header[other][0]), append([]string{other}, from...))
+	var like, formed []string
+	for _, other := range others {
+		switch {
+		case alike(other, c.header):
+			like = append(like, other)
+		case len(formed) < maxCandidates:
+			if _, err := c.parse(s.header[other][0]); err == nil {
+				formed = append(formed, other)
 			}
 		}
+	}
+	for _, other := range append(like[:min(len(like), maxCandidates)], formed...) {
+		add(with(header, c.header, s.header[other][0]), append([]string{other}, from...))
 	}
 	return all
 }
@@ -277,11 +284,11 @@ type framing struct {
 
 func (s *search) framings() []framing {
 	c := s.c
-	do := "Such a signature does not prove all that it should, so it is not accepted: correct what signs this callback. plenigo signs the time and the body."
+	do := fmt.Sprintf("Such a signature does not prove all that it should, so it is not accepted: correct what signs this callback. It must sign %s.", lowerFirst(partWords(c.Signed)))
 	all := []framing{{prefix: func(sig signature) ([]byte, bool) {
 		return c.prefix(sig), sig.t != "" && (c.idHeader == "" || validID(sig.id))
 	}}, {
-		assumption{CauseSignedParts, "the body alone is signed, without " + strings.ToLower(partWords(strings.TrimSuffix(c.Signed, ".body"))), do},
+		assumption{CauseSignedParts, "the body alone is signed, without " + lowerFirst(partWords(strings.TrimSuffix(c.Signed, ".body"))), do},
 		func(signature) ([]byte, bool) { return nil, true },
 	}}
 	if c.idHeader != "" {

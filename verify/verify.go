@@ -111,7 +111,7 @@ type Result struct {
 	SkewSeconds int64         `json:"skew_seconds"`      // now − t; negative: t lies ahead; 0 when t could not be read
 	Secret      string        `json:"secret,omitempty"`  // name of the secret that matched
 
-	SignatureHeader string `json:"signature_header,omitempty"` // where the signature was looked for; empty: plenigo-signature
+	SignatureHeader string `json:"signature_header,omitempty"` // where a scheme other than plenigo's has its signature
 }
 
 // Policy checks callbacks of one source. Make it with NewPolicy; it is safe for concurrent use.

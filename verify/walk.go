@@ -104,6 +104,8 @@ func partWords(signed string) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
+func lowerFirst(words string) string { return strings.ToLower(words[:1]) + words[1:] }
+
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -27,6 +27,8 @@ const firstUser = "admin"
 // starting says that something happens: a first start makes a database, and one after a crash recovers it.
 func (g *greeting) starting() { fmt.Fprintln(g.app.out, "Recall is starting …") }
 
+func (g *greeting) stopping() { fmt.Fprintln(g.app.out, "Recall is stopping …") }
+
 // firstUser makes a user where there is none, with a password that is shown once.
 func (g *greeting) firstUser(ctx context.Context, db *store.DB) error {
 	users, err := db.ListUsers(ctx)

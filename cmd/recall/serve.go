@@ -95,7 +95,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	dispatcher, err := dispatch.New(db.DB, dispatch.Options{
-		Live: live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Log: a.log,
+		Live: live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Log: c.attemptLog(a),
 	})
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 
 	admin, err := web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"),
-		Demo: c.Demo, Log: a.log,
+		Demo: c.Demo, Log: a.log, Test: &testSender{receiver: addressURL(receiverListener), live: live, now: a.now},
 	})
 	if err != nil {
 		return err
@@ -153,10 +153,20 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping")
+		g.stopping()
 		return nil
 	case err := <-failed:
 		return err
 	}
+}
+
+// attemptLog leaves the attempts out that fail in a demo as they are meant to: they would drive the greeting off the screen.
+func (c *serveCmd) attemptLog(a *app) *slog.Logger {
+	cfg := a.cfg
+	if c.Demo && !cfg.LogLevelSet {
+		cfg.LogLevel = slog.LevelError
+	}
+	return newLog(cfg, a.errw)
 }
 
 // openListener opens an address, or names the setting that asks for it.

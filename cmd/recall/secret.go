@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func readSecret(r io.Reader, what string) (string, error) {
 }
 
 // password reads a new password: from a file, from the terminal without echo and twice, or else from standard input.
-func (a *app) password(file *string) (string, error) {
+func (a *app) password(ctx context.Context, file *string) (string, error) {
 	var text string
 	var err error
 	switch {
@@ -147,7 +148,7 @@ func (a *app) password(file *string) (string, error) {
 		r := secretReader{in: a.in}
 		text, _, err = r.line("--password", nil, file)
 	case isTerminal(a.in):
-		return a.askPassword()
+		return a.askPassword(ctx)
 	default:
 		text, err = readSecret(a.in, "the password from standard input")
 		if err == nil && strings.ContainsAny(text, "\r\n") {
@@ -167,30 +168,49 @@ func checkPassword(text string) error {
 	return nil
 }
 
-func (a *app) askPassword() (string, error) {
-	first, err := a.ask("New password: ")
+func (a *app) askPassword(ctx context.Context) (string, error) {
+	first, err := a.ask(ctx, "New password: ")
 	if err == nil {
 		err = checkPassword(first)
 	}
 	if err != nil {
 		return "", err
 	}
-	second, err := a.ask("Once more: ")
+	second, err := a.ask(ctx, "Once more: ")
 	if err == nil && first != second {
 		err = errors.New("the two passwords differ; nothing was changed")
 	}
 	return first, err
 }
 
-// ask reads a line from the terminal without showing it.
-func (a *app) ask(prompt string) (string, error) {
-	fmt.Fprint(a.errw, prompt)
-	text, err := term.ReadPassword(int(a.in.(*os.File).Fd()))
-	fmt.Fprintln(a.errw)
+// ask reads a line from the terminal without showing it. When ctx ends, the terminal shows again what is typed.
+func (a *app) ask(ctx context.Context, prompt string) (string, error) {
+	fd := int(a.in.(*os.File).Fd())
+	state, err := term.GetState(fd)
 	if err != nil {
-		return "", fmt.Errorf("reading the password: %w", err)
+		return "", fmt.Errorf("asking for the password: %w", err)
 	}
-	return string(text), nil
+	type line struct {
+		text []byte
+		err  error
+	}
+	typed := make(chan line, 1)
+	fmt.Fprint(a.errw, prompt)
+	defer fmt.Fprintln(a.errw)
+	go func() {
+		text, err := term.ReadPassword(fd)
+		typed <- line{text, err}
+	}()
+	select {
+	case <-ctx.Done(): // the reading goes on until the process ends, which is soon
+		term.Restore(fd, state)
+		return "", ctx.Err()
+	case l := <-typed:
+		if l.err != nil {
+			return "", fmt.Errorf("reading the password: %w", l.err)
+		}
+		return string(l.text), nil
+	}
 }
 
 // parseBasic reads USER:PASSWORD.

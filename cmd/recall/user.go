@@ -47,7 +47,7 @@ func (c *userAddCmd) Run(ctx context.Context, a *app) error {
 		if u := userNamed(users, c.Name); u != nil { // said before a password is asked for
 			return fmt.Errorf("the user %q exists already", u.Name)
 		}
-		password, err := a.password(c.PasswordFile)
+		password, err := a.password(ctx, c.PasswordFile)
 		if err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ Example:
 
 func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
 	return changeUser(ctx, a, c.Name, "user.password", nil, func(db *store.DB, u *store.User) (string, error) {
-		password, err := a.password(c.PasswordFile)
+		password, err := a.password(ctx, c.PasswordFile)
 		if err != nil {
 			return "", err
 		}

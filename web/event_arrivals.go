@@ -49,7 +49,7 @@ func newArrivalsView(events []store.EventSummary, this string, plenigos bool, no
 	if len(events) == 1 && v.Coming == "" {
 		return v
 	}
-	if len(events) <= saidArrivals {
+	if len(events) > 1 && len(events) <= saidArrivals {
 		v.Says = arrivalsSentence(events)
 	}
 	for i := range events {
@@ -73,10 +73,16 @@ func newArrivalsView(events []store.EventSummary, this string, plenigos bool, no
 // arrivalsSentence is such as "Rejected 10:02, arrived again 11:02, accepted."
 func arrivalsSentence(events []store.EventSummary) string {
 	text, accepted := "", false
+	clock := "15:04"
+	for i := range events[1:] {
+		if events[i+1].ReceivedAt.Sub(events[i].ReceivedAt) < time.Minute {
+			clock = "15:04:05"
+		}
+	}
 	var day string
 	for i := range events {
 		e := &events[i]
-		at := e.ReceivedAt.UTC().Format("15:04")
+		at := e.ReceivedAt.UTC().Format(clock)
 		if d := e.ReceivedAt.UTC().Format("2 Jan"); d != day && i > 0 {
 			at = d + " " + at
 		}

@@ -17,6 +17,7 @@ type redispatchView struct {
 	URL          string
 	Destinations []destinationChoice
 	Why          string // why it is not possible; "" when it is
+	Rejected     bool   // it is not even shown
 }
 
 // destinationChoice is a destination in the form; one that is not active cannot be chosen.
@@ -27,7 +28,7 @@ type destinationChoice struct {
 
 // newRedispatchView makes the form for an event that is accepted by now, or is not.
 func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Destination, role string) redispatchView {
-	v := redispatchView{URL: eventURL(e.ID) + "/redispatch"}
+	v := redispatchView{URL: eventURL(e.ID) + "/redispatch", Rejected: !accepted}
 	for _, d := range destinations {
 		word, active := d.Name, d.State == store.DestinationActive
 		if !active {

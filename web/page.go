@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"recall/store"
 )
 
 // page is what every page's view model begins with.
@@ -18,6 +20,9 @@ type page struct {
 	Now      time.Time
 	Messages []string // shown once, after something was done
 }
+
+// mayChange tells whether who is logged in may change settings.
+func (p page) mayChange() bool { return p.Role == string(store.RoleAdmin) }
 
 // newPage fills in what does not depend on the page.
 func (s *server) newPage(r *http.Request, title string) page {

@@ -58,7 +58,7 @@ func reverifyCreatePage(v reverifyCreateView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1><p class=\"lead\">Events that were rejected or late are checked again on their raw bytes, by today’s settings of their source. First they are only counted.</p></div><form class=\"panel narrow-panel\" method=\"post\" action=\"/reverify\"><div class=\"panel-body form\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1></div><form class=\"panel narrow-panel\" method=\"post\" action=\"/reverify\"><div class=\"panel-body form\"><p class=\"soft\">Events that were rejected or late are checked again on their raw bytes, by today’s settings of their source. First they are only counted.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

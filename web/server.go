@@ -41,6 +41,7 @@ const (
 	anyone                 // no session needed, but it is looked at
 	viewer                 // any user
 	operator               // operators and admins
+	admin                  // admins: settings and secrets
 )
 
 type route struct {
@@ -69,7 +70,26 @@ func (s *server) routes() []route {
 		{"POST /reverify/{id}/start", operator, s.reverifyStart},
 		{"POST /reverify/{id}/cancel", operator, s.reverifyCancel},
 		{"GET /sources", viewer, s.sourceList},
+		{"POST /sources", admin, s.sourceCreate},
+		{"GET /sources/_new", admin, s.sourceNew}, // no slug: none has an underscore
 		{"GET /sources/{slug}", viewer, s.sourceShow},
+		{"POST /sources/{slug}", admin, s.sourceUpdate},
+		{"GET /sources/{slug}/edit", admin, s.sourceEdit},
+		{"POST /sources/{slug}/enabled", admin, s.sourceEnable},
+		{"POST /sources/{slug}/test", operator, s.sourceTest},
+		{"GET /sources/{slug}/secrets", admin, s.secretNew},
+		{"POST /sources/{slug}/secrets", admin, s.secretCreate},
+		{"GET /sources/{slug}/rotate", admin, s.secretNew},
+		{"POST /sources/{slug}/rotate", admin, s.secretCreate},
+		{"GET /sources/{slug}/secret", admin, s.secretShow},
+		{"POST /sources/{slug}/secret", admin, s.secretValidity},
+		{"POST /sources/{slug}/secret/remove", admin, s.secretRemove},
+		{"GET /sources/{slug}/reveal", admin, s.sourceRevealAsk},
+		{"POST /sources/{slug}/reveal", admin, s.sourceReveal},
+		{"GET /sources/{slug}/unreadable", admin, s.sourceGiveUpAsk},
+		{"POST /sources/{slug}/unreadable", admin, s.sourceGiveUp},
+		{"GET /sources/{slug}/remove", admin, s.sourceRemoveAsk},
+		{"POST /sources/{slug}/remove", admin, s.sourceRemove},
 		{"GET /destinations", viewer, s.destinationList},
 		{"GET /destinations/{name}", viewer, s.destinationShow},
 		{"GET /account", viewer, s.accountShow},
@@ -122,6 +142,10 @@ func (s *server) page(need access, handle func(http.ResponseWriter, *http.Reques
 			return
 		case need == operator && user.Role == store.RoleViewer:
 			s.fail(w, r, refused("Your role is viewer: you may look at everything, but not send anything. An operator or admin may."))
+			return
+		}
+		if need == admin && user.Role != store.RoleAdmin {
+			s.fail(w, r, refused("Your role is "+string(user.Role)+". Settings and secrets are for admins."))
 			return
 		}
 		if err := handle(w, r); err != nil {

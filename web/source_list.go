@@ -1,14 +1,15 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 
 	"recall/filter"
 	"recall/store"
-	"recall/verify"
 )
 
 // sourceView is a source as its pages show it; no secret is in it.
@@ -18,35 +19,29 @@ type sourceView struct {
 	URL         string // of its page
 	EventsURL   string
 	CallbackURL string
+	Local       bool // the callback URL reaches this machine only
 	State       mood
 	Demo        bool
+	Enabled     bool
 	Asks        []string // what a callback must carry, in words
 	Secrets     []secretView
+	Usable      bool   // a secret is valid now
 	Basic       string // user name; "" when not asked for
 	Headers     []string
 	Tolerance   string
 	LateWindow  string
 	Rejected    string // what happens to rejected callbacks
+	Types       []string
+	Scheme      string
+	SchemeText  string // the scheme whole, where it is no shipped one
 	Simulate    string
 	Unreadable  bool
-}
-
-// secretView is a secret's name and validity.
-type secretView struct {
-	Name     string
-	State    mood
-	Validity string
 }
 
 type sourceListView struct {
 	page
 	Sources []sourceView
 	Command string
-}
-
-type sourceShowView struct {
-	page
-	Source sourceView
 }
 
 func (s *server) sourceList(w http.ResponseWriter, r *http.Request) error {
@@ -62,19 +57,6 @@ func (s *server) sourceList(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, sourceListPage(v))
 }
 
-func (s *server) sourceShow(w http.ResponseWriter, r *http.Request) error {
-	source, err := s.DB.FindSource(r.Context(), r.PathValue("slug"))
-	if errors.Is(err, store.ErrNotFound) {
-		return missing("There is no source “" + cut(r.PathValue("slug"), 80) + "”.")
-	}
-	if err != nil {
-		return fmt.Errorf("finding source: %w", err)
-	}
-	v := sourceShowView{page: s.newPage(r, source.Name)}
-	v.Source = newSourceView(source, s.PublicURL, v.Now)
-	return s.render(w, r, http.StatusOK, sourceShowPage(v))
-}
-
 const addSourceCommand = `recall source add --slug shop --name "Shop" --secret -`
 
 func newSourceView(source *store.Source, publicURL string, now time.Time) sourceView {
@@ -86,11 +68,18 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 		CallbackURL: callbackURL(publicURL, source.Slug),
 		State:       mood{toneGood, "check", "enabled"},
 		Demo:        source.Demo,
+		Enabled:     source.Enabled,
+		Types:       source.ExpectedTypes,
+		Scheme:      source.Scheme.String(),
 		Asks:        []string{"signature"},
 		Tolerance:   span(source.Tolerance),
 		LateWindow:  span(source.LateWindow),
 		Rejected:    "answered 401, so plenigo’s callback log shows the failure; kept here, never sent on",
 		Unreadable:  source.Unreadable,
+	}
+	v.Local = isLocal(v.CallbackURL)
+	if strings.HasPrefix(v.Scheme, "{") {
+		v.Scheme, v.SchemeText = source.Scheme.Name, v.Scheme
 	}
 	v.Simulate = simulateCommand(v.CallbackURL)
 	if source.LateWindow == 0 {
@@ -109,10 +98,9 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 	if len(v.Headers) > 0 {
 		v.Asks = append(v.Asks, plural(len(v.Headers), "header", "headers"))
 	}
-	usable := false
 	for _, secret := range source.Secrets {
 		view := newSecretView(secret, now)
-		usable = usable || view.State.Tone == toneGood
+		v.Usable = v.Usable || view.Usable
 		v.Secrets = append(v.Secrets, view)
 	}
 	switch {
@@ -120,7 +108,7 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 		v.State = mood{toneIdle, "dash", "disabled"}
 	case source.Unreadable:
 		v.State = mood{toneBad, "cross", "settings cannot be decrypted"}
-	case !usable:
+	case !v.Usable:
 		v.State = mood{toneBad, "cross", "no valid secret"}
 	case source.Observe:
 		v.State = mood{toneWarn, "info", "observing"}
@@ -128,17 +116,12 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 	return v
 }
 
-func newSecretView(secret verify.Secret, now time.Time) secretView {
-	v := secretView{Name: secret.Name, State: mood{toneGood, "check", "valid"}, Validity: "no end"}
-	if !secret.Until.IsZero() {
-		v.Validity = "until " + exact(secret.Until)
+// isLocal tells whether an address reaches nobody but this machine.
+func isLocal(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
 	}
-	switch {
-	case !secret.From.IsZero() && now.Before(secret.From):
-		v.State = mood{toneIdle, "clock", "not yet"}
-		v.Validity = "from " + exact(secret.From)
-	case !secret.Until.IsZero() && !now.Before(secret.Until):
-		v.State = mood{toneIdle, "dash", "over"}
-	}
-	return v
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }

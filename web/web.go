@@ -36,6 +36,7 @@ type Reverifier interface {
 type Options struct {
 	DB         *store.DB
 	Redispatch Redispatcher
+	Test       TestSender
 	Reverify   Reverifier
 	Key        seal.Key // cookies are signed with a key derived from it
 	PublicURL  string   // where the outside reaches the receiver, for the URLs shown
@@ -56,6 +57,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Reverify == nil {
 		return nil, errors.New("web: nothing to re-verify with given")
+	}
+	if o.Test == nil {
+		return nil, errors.New("web: nothing to send test callbacks with given")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -131,6 +131,11 @@ func (l *Live) load(ctx context.Context, db *DB) error {
 	s := newSettings(sources, destinations, db.Log)
 	s.revision = revision
 	l.settings.Store(s)
+	if db.KeepSettings != "" {
+		if err := db.keepLastKnown(sources, destinations); err != nil {
+			db.Log.Warn("the settings could not be kept for a start while the database is away", "file", db.KeepSettings, "error", err)
+		}
+	}
 	return nil
 }
 

@@ -25,10 +25,12 @@ var (
 // maxConns is how many connections a DB opens at most, unless the URL says pool_max_conns.
 const maxConns = 20
 
-// DB is the store. Now may be replaced before first use, in tests.
+// DB is the store. Its fields may be set before first use.
 type DB struct {
-	Now  func() time.Time
-	Log  *slog.Logger
+	Now          func() time.Time // replaced in tests
+	Log          *slog.Logger
+	KeepSettings string // file in which Live keeps the settings, sealed, for ReadLastKnown; "": none
+
 	pool *pgxpool.Pool
 	key  seal.Key
 

@@ -115,19 +115,17 @@ func (s *Spool) drain(ctx context.Context, files []spoolFile) bool {
 
 // read returns the events of a file. One that cannot be read any more is set aside, and has none.
 func (s *Spool) read(f spoolFile) []*store.Event {
-	data, err := os.ReadFile(filepath.Join(s.o.Dir, f.name()))
-	if errors.Is(err, fs.ErrNotExist) {
+	events, _, err := s.readFile(f.name())
+	switch {
+	case err == nil:
+		return events
+	case errors.Is(err, fs.ErrNotExist):
 		s.o.Log.Error("a spool file was removed by somebody else", "file", f.name(), "events", f.events)
 		s.forget(f)
 		return nil
-	}
-	if err != nil {
-		s.o.Log.Error("a spool file cannot be read: it is tried again", "error", err)
+	case !errors.Is(err, errTorn):
+		s.o.Log.Error("a spool file cannot be read: it is tried again", "file", f.name(), "error", err)
 		return nil
-	}
-	events, err := decodeEvents(data, s.o.Key)
-	if err == nil {
-		return events
 	}
 	if err := s.setAside(f.name(), err); err != nil {
 		s.o.Log.Error("a spool file is damaged and stays where it is", "error", err)

@@ -51,16 +51,16 @@ func TestDrainingKeepsTheOrder(t *testing.T) {
 	m := &memory{}
 	s := openSpool(t, SpoolOptions{Recorder: m})
 	var want []string
-	for i := range 1100 {
+	for i := range 700 {
 		body := fmt.Sprint(i)
 		want = append(want, body)
-		if i < 300 { // put in the wrong order, as two writers may
+		if i < 400 { // put in the wrong order, as two writers may
 			continue
 		}
 		put(t, s, at(after(i), body))
 	}
 	var early []*store.Event
-	for i := 299; i >= 0; i-- {
+	for i := 399; i >= 0; i-- {
 		early = append(early, at(after(i), fmt.Sprint(i)))
 	}
 	put(t, s, early...)
@@ -68,7 +68,7 @@ func TestDrainingKeepsTheOrder(t *testing.T) {
 	if got := bodies(m.kept()); got != strings.Join(want, " ") {
 		t.Errorf("drained %s", got)
 	}
-	if got := sizes(m); !slices.Equal(got, []int{100, 500, 500}) {
+	if got := sizes(m); !slices.Equal(got, []int{200, 500}) {
 		t.Errorf("in batches of %v", got)
 	}
 	if len(names(t, s.o.Dir)) != 0 || s.Stats().Events != 0 {

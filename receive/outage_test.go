@@ -195,9 +195,14 @@ func TestAnOutage(t *testing.T) {
 			}
 		})
 	}
-	<-under
+	ended := make(chan struct{})
+	go func() { sent.Wait(); close(ended) }()
+	select {
+	case <-under:
+	case <-ended: // some failed
+	}
 	p.kill()
-	sent.Wait()
+	<-ended
 
 	repeated := []byte(`{"entityType":"CUSTOMER","entityId":"99"}`)
 	first := send(t, r, callback(t, r, repeated))

@@ -71,6 +71,7 @@ func start(t testing.TB, o Options, change ...func(*http.Server)) *receiver {
 	for _, f := range change {
 		f(r.Config)
 	}
+	r.Listener = handler.Listener(r.Listener)
 	r.Start()
 	t.Cleanup(r.close)
 	return r

@@ -5,6 +5,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,6 +69,27 @@ func decodePlain(plain []byte) ([]*store.Event, error) {
 		return nil, errTorn
 	}
 	return events, nil
+}
+
+// readFile reads a file of the folder. One that does not begin like ours is not read any further, however large it is.
+func (s *Spool) readFile(name string) (events []*store.Event, size int, err error) {
+	f, err := os.Open(filepath.Join(s.o.Dir, name))
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	data := make([]byte, len(spoolHeader))
+	n, err := io.ReadFull(f, data)
+	if err == nil && bytes.HasPrefix(data, []byte(spoolMagic)) {
+		var rest []byte
+		rest, err = io.ReadAll(f)
+		data, n = append(data, rest...), n+len(rest)
+	}
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, 0, err
+	}
+	events, err = decodeEvents(data[:n], s.o.Key)
+	return events, n, err
 }
 
 // spoolFile is one file that waits to be drained. Its name tells all of this but the size, so that a look into the folder

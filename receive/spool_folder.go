@@ -45,20 +45,18 @@ func (s *Spool) load() error {
 // take examines one file of the folder: it waits to be drained from now on, or is set aside.
 func (s *Spool) take(name string) error {
 	path := filepath.Join(s.o.Dir, name)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("reading the spool: %w", err)
-	}
-	events, err := decodeEvents(data, s.o.Key)
+	events, size, err := s.readFile(name)
 	switch {
 	case errors.Is(err, seal.ErrWrongKey):
 		return fmt.Errorf("the callbacks in the spool %s are %w: start with the key they were sealed with (RECALL_KEY, RECALL_KEY_FILE), or move them away", s.o.Dir, err)
 	case errors.Is(err, errVersion):
 		return fmt.Errorf("the spool file %s was %w: start that version, or move the file away", path, err)
-	case err != nil:
+	case errors.Is(err, errTorn):
 		return s.setAside(name, err)
+	case err != nil:
+		return fmt.Errorf("reading the spool: %w", err)
 	}
-	file := fileOf(events, len(data))
+	file := fileOf(events, size)
 	if name != file.name() {
 		if err := os.Rename(path, filepath.Join(s.o.Dir, file.name())); err != nil {
 			return fmt.Errorf("taking a file into the spool: %w", err)
@@ -66,6 +64,9 @@ func (s *Spool) take(name string) error {
 		if err := s.syncDir(s.o.Dir); err != nil {
 			return fmt.Errorf("taking a file into the spool: %w", err)
 		}
+	}
+	if slices.ContainsFunc(s.files, func(f spoolFile) bool { return f.name() == file.name() }) {
+		return nil // the same events, which somebody copied
 	}
 	s.files = append(s.files, file)
 	s.used += file.size

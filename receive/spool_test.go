@@ -272,7 +272,7 @@ func TestWhatACrashLeavesIsExamined(t *testing.T) {
 	}
 	files := map[string][]byte{
 		"0192b336-5780-7abc-8def-0123456789ab-1-accepted.spool.tmp": whole,
-		"moved back by hand": other, "notes.txt": []byte("mine"), "damaged/notes.txt": []byte("seen before"), "refused/x": []byte("x"),
+		"moved back by hand": other, "and copied": other, "notes.txt": []byte("mine"), "damaged/notes.txt": []byte("seen before"), "refused/x": []byte("x"),
 	}
 	for n := range whole {
 		files[fmt.Sprintf("torn-%d.spool", n)] = whole[:n]

@@ -44,13 +44,7 @@ const maxVerifyBody = 16 << 20
 type verification struct {
 	verify.Result
 	Accepted    bool          `json:"accepted"`
-	Explanation []explanation `json:"explanation"`
-}
-
-type explanation struct {
-	Check  string        `json:"check"`
-	Status verify.Status `json:"status"`
-	Words  string        `json:"words"`
+	Explanation []verify.Step `json:"explanation"`
 }
 
 func (c *verifyCmd) Run(_ context.Context, a *app) error {
@@ -120,14 +114,10 @@ func (c *verifyCmd) read() (verify.Settings, http.Header, error) {
 }
 
 func (c *verifyCmd) print(w io.Writer, result verify.Result) error {
-	v := verification{Result: result, Accepted: result.Accepted()}
-	for _, step := range result.Explain() {
-		v.Explanation = append(v.Explanation, explanation{step.Name, step.Status, step.Words})
-	}
 	if c.JSON {
-		return jsonLine(w, v)
+		return jsonLine(w, verification{result, result.Accepted(), result.Explain()})
 	}
-	return printVerification(w, v.Result)
+	return printVerification(w, result)
 }
 
 // printVerification tells a result in words: the verdict, then each check.

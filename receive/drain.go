@@ -62,8 +62,8 @@ func (s *Spool) Drain(ctx context.Context) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.files) == 0 {
-		s.awaySince = time.Time{} // nothing is left to find out with: the next callback does
+	if len(s.files) == 0 && s.o.Now().Sub(s.awaySince) > lookAfter {
+		s.awaySince = time.Time{} // nothing came into the spool to find out with: the next callback does
 	}
 }
 
@@ -99,7 +99,8 @@ func (s *Spool) drain(ctx context.Context, files []spoolFile) bool {
 		return true
 	}
 	errs := record(ctx, s.o.Recorder, drainTimeout, batch)
-	if ctx.Err() == nil && !s.suspects(files) { // neither the end of the program nor a bad event is news of the database
+	took := slices.Contains(errs, nil)
+	if took || ctx.Err() == nil && !s.suspects(files) { // neither the end of the program nor a bad event is news of the database
 		s.heard(errs)
 	}
 	some := false

@@ -32,7 +32,7 @@ type arrivalView struct {
 
 const (
 	shownArrivals = 20        // plenigo sends at most four, a broken sender any number
-	saidArrivals  = 6         // as many fit a sentence
+	saidArrivals  = 4         // as many fit a sentence
 	lateTry       = time.Hour // how much later than planned plenigo may try
 )
 
@@ -128,7 +128,7 @@ func comingTries(events []store.EventSummary, now time.Time) (coming, last strin
 	first, seen := events[0].ReceivedAt, len(events)
 	number, from, to, ok := plenigo.NextTry(first, seen)
 	if !ok {
-		return fmt.Sprintf("That was plenigo’s last try, the %s: it never sends the callback again. Find the cause, then check it again here.", ordinal(plenigo.Tries)), ""
+		return fmt.Sprintf("plenigo tries %d times at most, and so often it came: it is not sent again. Find the cause, then check it again here.", plenigo.Tries), ""
 	}
 	when := between(from, to)
 	switch {

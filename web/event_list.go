@@ -54,7 +54,7 @@ type eventRow struct {
 	Verdict      mood
 	Reason       string
 	Recheck      bool   // it can be re-verified
-	Reverified   mood   // no word: it was not
+	Reverified   mood   // no word: it was not, or nothing else came of it
 	Entity       string // what the callback is about, in words
 	Callback     string // what happened
 	EntityID     string
@@ -203,7 +203,7 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 	if e.EntityID != "" {
 		row.EntityURL = entityURL(e.EntityType, e.EntityID)
 	}
-	if e.Reverified != "" {
+	if e.Reverified != "" && e.Reverified.Accepted() != e.Verdict.Accepted() {
 		row.Reverified = reverifiedMood(e.Reverified)
 	}
 	if e.Arrival > 1 {

@@ -116,9 +116,9 @@ func newReverificationView(r *store.Reverification, p page) reverificationView {
 // reverifiedMood is how the latest re-verification looks beside the first result.
 func reverifiedMood(verdict verify.Verdict) mood {
 	if verdict.Accepted() {
-		return mood{toneGood, "check", "genuine when checked again"}
+		return mood{toneGood, "check", "re-verified: genuine"}
 	}
-	return mood{toneBad, "cross", "rejected when checked again"}
+	return mood{toneBad, "cross", "re-verified: rejected"}
 }
 
 func (s *server) eventReverify(w http.ResponseWriter, r *http.Request) error {

@@ -131,7 +131,7 @@ func runCounts(run *store.ReverifyRun) []runCount {
 	if run.Release && run.State != store.ReverifyCounting && run.State != store.ReverifyCounted {
 		return append(counts, runCount{mood{toneInfo, "send", ""}, "released", grouped(run.Released), "one arrival of each callback"})
 	}
-	return append(counts, runCount{mood{toneInfo, "send", ""}, "not sent on yet", grouped(run.Releasable), "genuine, and no arrival of the callback was accepted"})
+	return append(counts, runCount{mood{toneInfo, "send", ""}, "not sent on yet", grouped(run.Releasable), "genuine, and of callbacks that were never accepted; each can go once"})
 }
 
 func (s *server) reverifyStart(w http.ResponseWriter, r *http.Request) error {

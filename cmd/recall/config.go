@@ -42,6 +42,10 @@ type serveSettings struct {
 	MaxBody        string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
 	EgressAllow    string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
 	Workers        string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
+	SpoolMax       string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
+	SpoolMaxAge    string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
+	RatePerSource  string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
+	RatePerAddress string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
 	ShutdownGrace  string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
 }
 
@@ -63,6 +67,10 @@ type config struct {
 	MaxBody        int64
 	EgressAllow    []netip.Prefix
 	Workers        int
+	SpoolMax       int64
+	SpoolMaxAge    time.Duration
+	RatePerSource  float64
+	RatePerAddress float64
 	ShutdownGrace  time.Duration
 }
 
@@ -86,6 +94,10 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		MaxBody:        p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
 		EgressAllow:    p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
 		Workers:        p.number("RECALL_WORKERS", serve.Workers, 0, 500),
+		SpoolMax:       p.size("RECALL_SPOOL_MAX", serve.SpoolMax, 1<<20, 1<<50),
+		SpoolMaxAge:    p.duration("RECALL_SPOOL_MAX_AGE", serve.SpoolMaxAge, time.Minute, 365*24*time.Hour),
+		RatePerSource:  float64(p.number("RECALL_RATE_PER_SOURCE", serve.RatePerSource, 0, 1_000_000)),
+		RatePerAddress: float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		ShutdownGrace:  p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)

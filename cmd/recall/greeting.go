@@ -27,6 +27,11 @@ const firstUser = "admin"
 // starting says that something happens: a first start makes a database, and one after a crash recovers it.
 func (g *greeting) starting() { fmt.Fprintln(g.app.out, "Recall is starting …") }
 
+// waiting says that the database is away, and that callbacks are taken all the same.
+func (g *greeting) waiting() {
+	fmt.Fprintln(g.app.out, "The database cannot be used yet. Callbacks are taken at "+g.receiver+" and kept on this disk until it is back.")
+}
+
 func (g *greeting) stopping() { fmt.Fprintln(g.app.out, "Recall is stopping …") }
 
 // firstUser makes a user where there is none, with a password that is shown once.

@@ -7,15 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
+	"path/filepath"
 	"sync"
 	"time"
 
-	"recall/dispatch"
 	"recall/receive"
-	"recall/reverify"
-	"recall/web"
 )
 
 type serveCmd struct {
@@ -27,11 +23,6 @@ type serveCmd struct {
 func (c *serveCmd) Help() string {
 	return "Each setting is a flag and a variable of the same name. Ctrl-C or SIGTERM stops it in order; a second one at once. Nothing that was answered 2xx is lost either way."
 }
-
-const (
-	maintainEvery = 10 * time.Minute
-	rollupEvery   = 2 * time.Second // how far the counts are behind
-)
 
 // Run opens everything from the listeners up, and ends it in the opposite order.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
@@ -59,93 +50,84 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	db, err := a.openDatabase(ctx, key)
+	// What is under way outlives the signal. It is ended step by step: first the steps at the bottom of this function.
+	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	stop := stopper(a.log, a.cfg.ShutdownGrace)
+
+	front := &front{}
+	spool, err := receive.OpenSpool(receive.SpoolOptions{
+		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Log: a.log,
+	})
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	if err := db.Migrate(ctx); err != nil {
-		return err
-	}
-	if err := db.CheckKey(ctx); err != nil {
+	defer spool.Close()
+	tally := receive.NewTally(front, nil)
+	front.receiver, err = receive.NewHandler(receive.Options{
+		Recorder: front, Sources: front, Spool: spool, Tally: tally, Ping: front.ping, MaxBody: a.cfg.MaxBody,
+		RatePerSource: a.cfg.RatePerSource, RatePerAddress: a.cfg.RatePerAddress, TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
+	})
+	if err != nil {
 		return err
 	}
 
-	// What is under way outlives the signal. It is ended step by step: first the steps at the bottom of this function.
-	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	open := func() error {
+		h, err := c.openEngine(ctx, a, &g, key, front.receiver, addressURL(receiverListener))
+		if err == nil {
+			front.engine.Store(h)
+		}
+		return err
+	}
+	defer func() {
+		if h := front.engine.Load(); h != nil {
+			h.close(stop)
+		}
+	}()
+	away := open()
+	if away != nil {
+		if front.lastKnown, err = a.readLastKnown(key, away); err != nil {
+			return err
+		}
+	}
+
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer endWork()
-	stop := stopper(a.log, a.cfg.ShutdownGrace)
-	background.Go(func() { db.keepRunning(work) })
-	background.Go(func() { repeat(work, a.log, "maintaining the database", maintainEvery, db.Maintain) })
-
-	var demo *demo
-	var demoAddrs []netip.AddrPort
-	if c.Demo {
-		if demo, err = openDemo(ctx, a, db.DB); err != nil {
-			return err
-		}
-		defer demo.Close()
-		demoAddrs = demo.addrs()
-	}
-
-	live, err := db.Live(work)
-	if err != nil {
-		return err
-	}
-	dispatcher, err := dispatch.New(db.DB, dispatch.Options{
-		Live: live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Log: c.attemptLog(a),
-	})
-	if err != nil {
-		return err
-	}
-	db.OnRecord(dispatcher.EnqueueTx)
-	if err := dispatcher.Start(work); err != nil {
-		return err
-	}
-	defer stop("attempts", dispatcher.Stop)
-	reverifier := reverify.New(db.DB, live, a.log)
-	background.Go(func() { reverifier.Run(work) })
-	background.Go(func() {
-		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
-	})
-	tally := receive.NewTally(db, nil)
-	background.Go(func() { tally.Run(work) })
-
-	receiver, err := receive.NewHandler(receive.Options{
-		Recorder: db, Sources: live, MaxBody: a.cfg.MaxBody, TrustedProxies: a.cfg.TrustedProxies, Tally: tally, Log: a.log,
-	})
-	if err != nil {
-		return err
-	}
-	defer stop("callbacks", receiver.Close)
-
-	admin, err := web.NewHandler(web.Options{
-		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"),
-		Demo: c.Demo, Log: a.log, Test: &testSender{receiver: addressURL(receiverListener), live: live, now: a.now},
-	})
-	if err != nil {
-		return err
-	}
-
+	background.Go(func() { tally.Run(work) }) // its last counts go out before the engine stops
+	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
-	adminServer := receive.NewServer(a.cfg.AdminAddr, admin, a.log)
+	adminServer := receive.NewServer(a.cfg.AdminAddr, front, a.log)
 	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
 	defer stop("pages", shutdown(adminServer))
-	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, receiver, a.log)
+	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, front.receiver, a.log)
 	go func() { failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, receiverListener) }()
 	defer stop("requests", shutdown(receiverServer))
 
-	if err := g.firstUser(ctx, db.DB); err != nil {
-		return err
+	if away != nil {
+		g.waiting()
 	}
-	if demo != nil {
-		if err := demo.sendSamples(ctx, addressURL(receiverListener)); err != nil {
+	for away != nil {
+		select {
+		case <-ctx.Done():
+			g.stopping()
+			return nil
+		case err := <-failed:
+			return err
+		case <-time.After(reopenEvery):
+		}
+		if away = open(); isPermanent(away) && ctx.Err() == nil {
+			return away
+		}
+	}
+	h := front.engine.Load()
+	background.Go(func() { spool.Run(work) })
+	if h.demo != nil {
+		if err := h.demo.sendSamples(ctx, addressURL(receiverListener)); err != nil {
 			return err
 		}
 	}
-	if err := g.print(ctx, db, demo); err != nil {
+	if err := g.print(ctx, h.db, h.demo); err != nil {
 		return err
 	}
 	a.log.Info("serving", "receiver", receiverListener.Addr().String(), "admin", adminListener.Addr().String(), "version", version())
@@ -159,6 +141,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 }
+
+// spoolDir is where callbacks are kept while the database is away.
+func (a *app) spoolDir() string { return filepath.Join(a.cfg.DataDir, "spool") }
 
 // attemptLog leaves the attempts out that fail in a demo as they are meant to: they would drive the greeting off the screen.
 func (c *serveCmd) attemptLog(a *app) *slog.Logger {

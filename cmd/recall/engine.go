@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"recall/dispatch"
+	"recall/receive"
+	"recall/reverify"
+	"recall/seal"
+	"recall/store"
+	"recall/web"
+)
+
+const (
+	maintainEvery = 10 * time.Minute
+	rollupEvery   = 2 * time.Second // how far the counts are behind
+	reopenEvery   = 2 * time.Second // how often a database is tried that was away at the start
+)
+
+// engine is everything that needs the database: it opens whole or not at all.
+type engine struct {
+	db         *database
+	demo       *demo // nil: no demo
+	live       *store.Live
+	dispatcher *dispatch.Dispatcher
+	admin      http.Handler
+
+	endWork    context.CancelFunc
+	background sync.WaitGroup
+}
+
+// openEngine opens the database, brings it up to date, and begins the work on it. Workers and loops outlive ctx: they end
+// with close.
+func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, receiver *receive.Handler, receiverURL string) (*engine, error) {
+	db, err := a.openDatabase(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	h := &engine{db: db}
+	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	h.endWork = endWork
+	if err := c.furnish(ctx, work, h, a, g, key, receiver, receiverURL); err != nil {
+		h.close(stopper(a.log, a.cfg.ShutdownGrace))
+		return nil, err
+	}
+	return h, nil
+}
+
+func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, receiver *receive.Handler, receiverURL string) error {
+	db := h.db
+	if err := db.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := db.CheckKey(ctx); err != nil {
+		return err
+	}
+	h.background.Go(func() { db.keepRunning(work) })
+	h.background.Go(func() { repeat(work, a.log, "maintaining the database", maintainEvery, db.Maintain) })
+
+	var err error
+	var demoAddrs []netip.AddrPort
+	if c.Demo {
+		if h.demo, err = openDemo(ctx, a, db.DB); err != nil {
+			return err
+		}
+		demoAddrs = h.demo.addrs()
+	}
+	db.KeepSettings = a.lastKnownFile()
+	if h.live, err = db.Live(work); err != nil {
+		return err
+	}
+	dispatcher, err := dispatch.New(db.DB, dispatch.Options{
+		Live: h.live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Version: version(), Log: c.attemptLog(a),
+	})
+	if err != nil {
+		return err
+	}
+	db.OnRecord(dispatcher.EnqueueTx)
+	if err := dispatcher.Start(work); err != nil {
+		return err
+	}
+	h.dispatcher = dispatcher
+	reverifier := reverify.New(db.DB, h.live, a.log)
+	h.background.Go(func() { reverifier.Run(work) })
+	h.background.Go(func() {
+		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
+	})
+	h.admin, err = web.NewHandler(web.Options{
+		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver,
+		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Ready: receiver.Ready, Log: a.log,
+		Test: &testSender{receiver: receiverURL, live: h.live, now: a.now},
+	})
+	if err != nil {
+		return err
+	}
+	return g.firstUser(ctx, db.DB)
+}
+
+// close ends the work, and then the database.
+func (h *engine) close(stop func(string, func(context.Context) error)) {
+	if h.dispatcher != nil {
+		stop("attempts", h.dispatcher.Stop)
+	}
+	h.endWork()
+	h.background.Wait()
+	if h.demo != nil {
+		h.demo.Close()
+	}
+	h.db.Close()
+}
+
+// lastKnownFile is where the settings are kept for a start while the database is away.
+func (a *app) lastKnownFile() string { return filepath.Join(a.cfg.DataDir, "settings.sealed") }
+
+// isPermanent tells a reason not to start at all from a database that may come back.
+func isPermanent(err error) bool {
+	var usage usageError
+	return errors.Is(err, store.ErrSchemaNewer) || errors.Is(err, seal.ErrWrongKey) || errors.As(err, &usage) || errors.Is(err, context.Canceled)
+}
+
+// readLastKnown returns the settings to begin with while the database is away, or the reason of its absence where there
+// are none.
+func (a *app) readLastKnown(key seal.Key, away error) (*store.Live, error) {
+	if isPermanent(away) {
+		return nil, away
+	}
+	known, err := store.ReadLastKnown(a.lastKnownFile(), key, a.log)
+	if err != nil {
+		return nil, fmt.Errorf("%w (and there are no settings of an earlier start to go on with)", away)
+	}
+	a.log.Error("the database cannot be used; callbacks are taken by the last known settings and spooled until it is back", "error", away)
+	return known, nil
+}

@@ -61,6 +61,8 @@ type eventRow struct {
 	EntityURL    string
 	Repeat       string // "2nd arrival"; "" on a first one
 	NewType      bool   // not in the table of what plenigo sends
+	Unexpected   bool   // the source did not expect this type
+	Test         bool   // a test callback of ours
 	Customers    []link
 	More         int // customers not listed
 	Source       link
@@ -200,6 +202,7 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 	}
 	row.Entity, row.Callback = typeWords(e.EntityType, e.CallbackType)
 	row.NewType = isNewType(e.EntityType, e.CallbackType)
+	row.Unexpected, row.Test = e.UnexpectedType, e.EntityType == store.TestEntityType
 	if e.EntityID != "" {
 		row.EntityURL = entityURL(e.EntityType, e.EntityID)
 	}
@@ -224,7 +227,7 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 
 // isNewType tells a type that Recall has no description of from a body that names none.
 func isNewType(entityType, callbackType string) bool {
-	return entityType != "" && callbackType != "" && !plenigo.Known(entityType, callbackType)
+	return entityType != "" && callbackType != "" && entityType != store.TestEntityType && !plenigo.Known(entityType, callbackType)
 }
 
 // entityURL lists everything that arrived about one entity.

@@ -26,6 +26,8 @@ type eventView struct {
 	EntityURL    string
 	Repeat       string
 	NewType      bool
+	Unexpected   bool
+	Test         bool
 	Received     timeView
 	ReceivedAt   string
 	Source       link // Text is the name
@@ -172,6 +174,7 @@ func newEventView(p page, e *store.Event, source *store.Source, view string) eve
 	}
 	v.Entity, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)
 	v.NewType = isNewType(e.Envelope.EntityType, e.Envelope.CallbackType)
+	v.Unexpected, v.Test = e.UnexpectedType, e.Envelope.EntityType == store.TestEntityType
 	if v.EntityID != "" {
 		v.EntityURL = entityURL(e.Envelope.EntityType, v.EntityID)
 	}

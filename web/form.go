@@ -141,6 +141,9 @@ func timeText(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05")
 }
 
+// setTime is a time that somebody set, which is of whole seconds.
+func setTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
 // parseTime reads what such an input sends, or what is typed where a browser has none. Nothing is the zero time.
 func parseTime(text string) (time.Time, error) {
 	text = strings.TrimSpace(text)

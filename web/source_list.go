@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"recall/filter"
 	"recall/store"
+	"recall/verify"
 )
 
 // sourceView is a source as its pages show it; no secret is in it.
@@ -81,7 +83,7 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 	if strings.HasPrefix(v.Scheme, "{") {
 		v.Scheme, v.SchemeText = source.Scheme.Name, v.Scheme
 	}
-	v.Simulate = simulateCommand(v.CallbackURL)
+	v.Simulate = "recall simulate --to " + v.CallbackURL + " --secret-file FILE"
 	if source.LateWindow == 0 {
 		v.LateWindow = "off: whatever is older than the tolerance is rejected"
 	}
@@ -90,15 +92,17 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 	}
 	if source.Basic != nil {
 		v.Basic = source.Basic.User
+		v.Simulate += " --basic-file FILE"
 		v.Asks = append(v.Asks, "basic authentication")
 	}
 	for _, h := range source.Headers {
 		v.Headers = append(v.Headers, h.Name)
 	}
 	if len(v.Headers) > 0 {
+		v.Simulate += " --header-file FILE"
 		v.Asks = append(v.Asks, plural(len(v.Headers), "header", "headers"))
 	}
-	for _, secret := range source.Secrets {
+	for _, secret := range slices.Backward(source.Secrets) {
 		view := newSecretView(secret, now)
 		v.Usable = v.Usable || view.Usable
 		v.Secrets = append(v.Secrets, view)
@@ -115,6 +119,9 @@ func newSourceView(source *store.Source, publicURL string, now time.Time) source
 	}
 	return v
 }
+
+// plenigo tells whether it signs as plenigo does.
+func (v sourceView) plenigo() bool { return v.Scheme == verify.Plenigo.Name }
 
 // isLocal tells whether an address reaches nobody but this machine.
 func isLocal(address string) bool {

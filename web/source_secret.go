@@ -60,12 +60,12 @@ func secretURL(slug, name string) string {
 func newSecretView(secret verify.Secret, now time.Time) secretView {
 	v := secretView{Name: secret.Name, State: mood{toneGood, "check", "valid"}, Validity: "no end", Usable: true}
 	if !secret.Until.IsZero() {
-		v.Validity = "until " + exact(secret.Until)
+		v.Validity = "until " + setTime(secret.Until)
 	}
 	switch {
 	case now.Before(secret.From):
 		v.State, v.Usable = mood{toneIdle, "clock", "not yet"}, false
-		v.Validity = "from " + exact(secret.From)
+		v.Validity = "from " + setTime(secret.From)
 	case !store.SecretValid(secret, now):
 		v.State, v.Usable = mood{toneIdle, "dash", "over"}, false
 	}
@@ -191,7 +191,7 @@ func (s *server) secretValidity(w http.ResponseWriter, r *http.Request) error {
 	}
 	message := "The secret " + name + " has no end."
 	if !secret.Until.IsZero() {
-		message = "The secret " + name + " is valid until " + exact(secret.Until) + "."
+		message = "The secret " + name + " is valid until " + setTime(secret.Until) + "."
 		if !secret.Until.After(now) {
 			message = "The secret " + name + " is not valid any more. It is kept, for checking what arrived before."
 		}
@@ -264,7 +264,7 @@ func (s *server) newSecretForm(r *http.Request, source *store.Source, wrong prob
 	}
 	if v.Rotate {
 		v.page = s.newPage(r, "Change the secret of "+source.Name)
-		v.Overlap.Hint = "With 48h that is until " + exact(v.Now.Add(store.DefaultOverlap).Truncate(time.Minute)) + ". It covers plenigo’s last retry, which comes 24 to 31 hours after the first attempt. 0 ends them at once."
+		v.Overlap.Hint = "With 48h that is until " + setTime(v.Now.Add(store.DefaultOverlap).Truncate(time.Minute)) + ". It covers plenigo’s last retry, which comes 24 to 31 hours after the first attempt. 0 ends them at once."
 		for _, secret := range source.ValidSecrets(v.Now) {
 			v.Replaced = append(v.Replaced, newSecretView(secret, v.Now))
 		}

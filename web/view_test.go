@@ -73,6 +73,12 @@ func TestEventRow(t *testing.T) {
 			func(e *store.EventSummary) { e.EntityType, e.CallbackType, e.EntityID = "", "", "" },
 			func(r eventRow) bool { return r.Entity == "" && r.EntityURL == "" && !r.NewType },
 		},
+		"test callback of a source that expects others": {
+			func(e *store.EventSummary) {
+				e.EntityType, e.CallbackType, e.UnexpectedType = store.TestEntityType, "TEST", true
+			},
+			func(r eventRow) bool { return r.Test && r.Unexpected && !r.NewType },
+		},
 		"type plenigo never had": {
 			func(e *store.EventSummary) { e.EntityType, e.CallbackType = "HAMSTER", "FED" },
 			func(r eventRow) bool { return r.NewType && r.Entity == "Hamster" },
@@ -192,7 +198,7 @@ func TestSourceViewTellsNoSecret(t *testing.T) {
 	for _, s := range v.Secrets {
 		states = append(states, s.State.Word)
 	}
-	if want := []string{"valid", "over", "not yet"}; !reflect.DeepEqual(states, want) {
+	if want := []string{"not yet", "over", "valid"}; !reflect.DeepEqual(states, want) {
 		t.Errorf("states %v, want %v", states, want)
 	}
 	if text := renderText(t, sourceShowPage(sourceShowView{Source: v})); containsSecret(text) {

@@ -16,6 +16,7 @@ import (
 // Sources finds a source with its settings of now; store.Live is one.
 type Sources interface {
 	SourceByID(id int64) (store.LiveSource, bool)
+	Renew(ctx context.Context) error // a setting that was just mended counts
 }
 
 // Reverifier re-verifies events. Make it with New.
@@ -73,7 +74,17 @@ func (r *Reverifier) Reverify(ctx context.Context, id uuid.UUID, release bool, b
 	if err != nil {
 		return nil, err
 	}
+	if err := r.sources.Renew(ctx); err != nil {
+		return nil, err
+	}
 	return r.db.Reverify(ctx, e, r.Check(e), release, by, reason)
+}
+
+func (r *Reverifier) step(ctx context.Context) (worked bool, err error) {
+	if err := r.sources.Renew(ctx); err != nil {
+		return false, err
+	}
+	return r.db.StepReverifyRuns(ctx, r.Check)
 }
 
 // idle is how long Run waits where no run is under way.
@@ -83,7 +94,7 @@ const idle = time.Second
 func (r *Reverifier) Run(ctx context.Context) {
 	troubled := false
 	for ctx.Err() == nil {
-		worked, err := r.db.StepReverifyRuns(ctx, r.Check)
+		worked, err := r.step(ctx)
 		if err != nil && ctx.Err() == nil && !troubled {
 			r.log.Warn("a re-verification does not go on; it is tried again", "error", err)
 		}

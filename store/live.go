@@ -14,7 +14,10 @@ import (
 
 // Live is what an instance holds in memory: sources and destinations, renewed within about a second of a change. What it
 // hands out is shared and must not be changed.
-type Live struct{ settings atomic.Pointer[settings] }
+type Live struct {
+	settings atomic.Pointer[settings]
+	db       *DB // nil: they were given and never change
+}
 
 // settings are the sources and destinations of one moment.
 type settings struct {
@@ -50,7 +53,7 @@ func (db *DB) Live(ctx context.Context) (*Live, error) {
 
 // live is Live that looks at the revision on every tick.
 func (db *DB) live(ctx context.Context, tick <-chan time.Time) (*Live, error) {
-	l := &Live{}
+	l := &Live{db: db}
 	if err := l.load(ctx, db); err != nil {
 		return nil, fmt.Errorf("loading the settings: %w", err)
 	}
@@ -72,6 +75,17 @@ func (l *Live) SourceByID(id int64) (LiveSource, bool) {
 
 // Destinations lists all destinations by name, whatever their state, without removed ones.
 func (l *Live) Destinations() []*Destination { return l.settings.Load().destinations }
+
+// Renew makes sure that a change made before counts by now, for who must not be a second behind.
+func (l *Live) Renew(ctx context.Context) error {
+	if l.db == nil {
+		return nil
+	}
+	if err := l.renew(ctx, l.db); err != nil {
+		return fmt.Errorf("renewing the settings: %w", err)
+	}
+	return nil
+}
 
 // follow renews the settings until ctx ends.
 func (l *Live) follow(ctx context.Context, db *DB, tick <-chan time.Time) {

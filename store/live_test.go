@@ -33,6 +33,23 @@ func judge(s store.LiveSource, secret string, now time.Time) verify.Result {
 	return s.Policy.Check(http.Header{verify.HeaderSignature: {verify.Sign(secret, now, body)}}, body, now)
 }
 
+// Who asks for it need not wait for the next look.
+func TestLiveRenewsAtOnce(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	live, _ := follow(t, db)
+	must(t, db.CreateSource(t.Context(), shop()))
+	must(t, live.Renew(t.Context()))
+	if _, found := live.Source("shop"); !found {
+		t.Error("the new source is not there")
+	}
+	must(t, store.NewLive(nil, nil).Renew(t.Context()))
+	db.Close()
+	if err := live.Renew(t.Context()); err == nil {
+		t.Error("renewed from a database that is away")
+	}
+}
+
 func TestLiveFollowsChanges(t *testing.T) {
 	url := storetest.URL(t)
 	db, _ := open(t, url, storetest.Key())

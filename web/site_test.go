@@ -126,6 +126,8 @@ func (k kept) SourceByID(id int64) (store.LiveSource, bool) {
 	return store.LiveSource{Source: source}, err == nil
 }
 
+func (kept) Renew(context.Context) error { return nil }
+
 // recordingRedispatcher makes the delivery and sends nothing.
 type recordingRedispatcher struct {
 	db *store.DB

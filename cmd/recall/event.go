@@ -23,6 +23,7 @@ type eventCmd struct {
 	Show       eventShowCmd       `cmd:"" help:"Show one event: headers, verification in words, deliveries, payload."`
 	Raw        eventRawCmd        `cmd:"" help:"Write an event's body to standard output, byte for byte."`
 	Redispatch eventRedispatchCmd `cmd:"" help:"Send an event to a destination again."`
+	Reverify   eventReverifyCmd   `cmd:"" help:"Check rejected or late events again with today's settings, and release what is genuine."`
 }
 
 type eventListCmd struct {
@@ -88,6 +89,7 @@ type eventJSON struct {
 	Verdict      verify.Verdict              `json:"verdict"`
 	Signature    verify.Status               `json:"signature"`
 	Reason       verify.Reason               `json:"reason"`
+	Reverified   *verify.Verdict             `json:"reverified"` // of its latest re-verification; null: none
 	EntityType   string                      `json:"entity_type"`
 	CallbackType string                      `json:"callback_type"`
 	EntityID     string                      `json:"entity_id"`
@@ -110,6 +112,9 @@ func newEventJSON(e *store.EventSummary) eventJSON {
 	}
 	if j.CustomerIDs == nil {
 		j.CustomerIDs = []string{}
+	}
+	if e.Reverified != "" {
+		j.Reverified = &e.Reverified
 	}
 	if e.RepeatOf != uuid.Nil {
 		j.RepeatOf = &e.RepeatOf
@@ -222,7 +227,8 @@ type eventRedispatchCmd struct {
 
 func (eventRedispatchCmd) Help() string {
 	return `The event is put into the queue, with a delivery of its own; a running recall serve sends it, and retries as the destination
-says. Its body is sent unchanged, with a fresh signature. Rejected events are never sent.
+says. Its body is sent unchanged, with a fresh signature. Rejected events are not sent, unless recall event reverify has found
+them genuine.
 
 Example:
 

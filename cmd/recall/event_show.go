@@ -13,7 +13,9 @@ import (
 	"strings"
 
 	"recall/plenigo"
+	"recall/reverify"
 	"recall/store"
+	"recall/verify"
 )
 
 type eventShowCmd struct {
@@ -22,7 +24,7 @@ type eventShowCmd struct {
 
 func (eventShowCmd) Help() string {
 	return `Values that let somebody in are hidden: authorization, cookies, and the headers that the source asks for. Numbers of the
-payload stand as they were sent. recall event raw has the body byte for byte.
+payload stand as they were sent. Where the event was rejected or late, the most likely cause is named. recall event raw has the body byte for byte.
 
 Example:
 
@@ -50,10 +52,18 @@ func (c *eventShowCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		again, err := db.ListReverifications(ctx, id)
+		if err != nil {
+			return err
+		}
 		var b bytes.Buffer
 		writeFacts(&b, e, source)
 		fmt.Fprint(&b, "\nVERIFICATION\n\n")
-		printVerification(&b, e.Verification) // into memory
+		printVerification(&b, e.Verification)
+		if err := writeWhy(ctx, &b, db, e); err != nil {
+			return err
+		}
+		writeReverifications(&b, again)
 		fmt.Fprint(&b, "\nHEADERS\n\n")
 		writeHeader(&b, e.Header, source)
 		writeDeliveries(&b, deliveries)
@@ -62,6 +72,37 @@ func (c *eventShowCmd) Run(ctx context.Context, a *app) error {
 		_, err = a.out.Write(b.Bytes())
 		return err
 	})
+}
+
+// writeWhy explains an event that was rejected or late.
+func writeWhy(ctx context.Context, w io.Writer, db *store.DB, e *store.Event) error {
+	if e.Verification.Verdict == verify.Verified {
+		return nil
+	}
+	explanation, err := reverify.Explain(ctx, db, e)
+	if err != nil || explanation == nil {
+		return err
+	}
+	fmt.Fprint(w, "\nWHY, BY TODAY'S SETTINGS\n\n")
+	writeExplanation(w, explanation)
+	return nil
+}
+
+// writeReverifications lists later results, newest first.
+func writeReverifications(w io.Writer, list []store.Reverification) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprint(w, "\nRE-VERIFIED\n\n")
+	var rows [][]string
+	for _, r := range list {
+		released := ""
+		if r.Released {
+			released = "released"
+		}
+		rows = append(rows, []string{utc(r.At), harmless(r.RequestedBy), verdictWords(r.Verification), released})
+	}
+	writeTable(w, rows)
 }
 
 // writeFacts writes what lists show of an event, in full.

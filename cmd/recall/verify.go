@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,11 @@ type verifyCmd struct {
 
 func (verifyCmd) Help() string {
 	return `The body is read from standard input, byte for byte: one more line end makes another body. Nothing is stored and
-nothing else is read: no database, no source's settings. Exit status 0 says that the callback would be accepted (verified
-or late), 1 that it would be rejected, 2 that the command was used wrongly.
+nothing else is read: no database, no source's settings. Where the callback is not verified, what could have gone wrong is
+tried on its bytes, and what fits is named, with what to do. The ends of the signed text are shown; secrets never are.
+
+Exit status 0 says that the callback would be accepted (verified or late), 1 that it would be rejected, 2 that the command was
+used wrongly.
 
 Example:
 
@@ -44,7 +48,14 @@ const maxVerifyBody = 16 << 20
 type verification struct {
 	verify.Result
 	Accepted    bool          `json:"accepted"`
-	Explanation []verify.Step `json:"explanation"`
+	Explanation []verify.Step `json:"explanation"` // step by step
+
+	Cause    verify.Cause     `json:"cause"` // the most likely one; "" where nothing failed or nothing fits
+	Finding  verify.Finding   `json:"finding"`
+	Further  []verify.Finding `json:"further,omitempty"`
+	Signed   *verify.Signed   `json:"signed,omitempty"`
+	Tried    []verify.Trial   `json:"tried,omitempty"`
+	NotTried []string         `json:"not_tried,omitempty"`
 }
 
 func (c *verifyCmd) Run(_ context.Context, a *app) error {
@@ -67,11 +78,11 @@ func (c *verifyCmd) Run(_ context.Context, a *app) error {
 	if c.Now != nil {
 		now = time.Unix(*c.Now, 0)
 	}
-	result := policy.Check(header, body, now)
-	if err := c.print(a.out, result); err != nil {
+	explanation := policy.Explain(header, body, now, verify.Facts{})
+	if err := c.print(a.out, &explanation); err != nil {
 		return err
 	}
-	if !result.Accepted() {
+	if !explanation.Result.Accepted() {
 		return errSaid
 	}
 	return nil
@@ -113,22 +124,15 @@ func (c *verifyCmd) read() (verify.Settings, http.Header, error) {
 	return s, header, nil
 }
 
-func (c *verifyCmd) print(w io.Writer, result verify.Result) error {
+func (c *verifyCmd) print(w io.Writer, e *verify.Explanation) error {
 	if c.JSON {
-		return jsonLine(w, verification{result, result.Accepted(), result.Explain()})
+		return jsonLine(w, verification{
+			Result: e.Result, Accepted: e.Result.Accepted(), Explanation: e.Steps, Cause: e.Finding.Cause, Finding: e.Finding,
+			Further: e.Further, Signed: e.Signed, Tried: e.Tried, NotTried: e.NotTried,
+		})
 	}
-	return printVerification(w, result)
-}
-
-// printVerification tells a result in words: the verdict, then each check.
-func printVerification(w io.Writer, result verify.Result) error {
-	verdict := string(result.Verdict)
-	if result.Reason != "" {
-		verdict += " (" + string(result.Reason) + ")"
-	}
-	rows := [][]string{{"Verdict", verdict}}
-	for _, step := range result.Explain() {
-		rows = append(rows, []string{harmless(step.Name), harmless(string(step.Status)), harmless(step.Words)})
-	}
-	return writeTable(w, rows)
+	var b bytes.Buffer
+	writeExplanation(&b, e)
+	_, err := w.Write(b.Bytes())
+	return err
 }

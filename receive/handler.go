@@ -68,6 +68,12 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	}
 
 	e := h.newEvent(r, sender, source, body, size, tooLarge)
+	if !e.Verification.Accepted() {
+		if kept, first := h.budget.take(source.ID, sender, e.ReceivedAt()); !kept {
+			h.overBudget(w, source, e, first)
+			return
+		}
+	}
 	// Not the request's context: a client that goes away does not take back what it sent.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.wait)
 	defer cancel()
@@ -77,6 +83,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
 		answerUnstored.write(w, http.StatusServiceUnavailable)
 		return
+	}
+	if e.Verification.Accepted() {
+		h.budget.accepted(source.ID, sender)
 	}
 	h.logStored(source, e, spooled, start)
 	h.answerStored(e).write(w, e.Answered)

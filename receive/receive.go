@@ -31,19 +31,20 @@ type Sources interface {
 
 // Options of a Handler.
 type Options struct {
-	Recorder       Recorder
-	Sources        Sources
-	Spool          *Spool   // takes what the Recorder does not; nil: there is none
-	MaxBody        int64    // bytes; 0: 1 MiB
-	MaxInFlight    int64    // bytes of callbacks held at once, headers and bodies; 0: 64 MiB, or four of the largest bodies if that is more
-	RatePerSource  float64  // callbacks a second, after ten seconds' worth at once; 0: no limit
-	RatePerAddress float64  // likewise, for each sender
-	TrustedProxies []string // CIDRs whose X-Forwarded-For is believed
-	Tally          *Tally   // counts what becomes no event; nil: nobody does
-	Log            *slog.Logger
-	Now            func() time.Time
-	CommitTimeout  time.Duration                   // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
-	Ping           func(ctx context.Context) error // asks whether the database answers, for Ready; nil: it is taken to
+	Recorder        Recorder
+	Sources         Sources
+	Spool           *Spool   // takes what the Recorder does not; nil: there is none
+	MaxBody         int64    // bytes; 0: 1 MiB
+	MaxInFlight     int64    // bytes of callbacks held at once, headers and bodies; 0: 64 MiB, or four of the largest bodies if that is more
+	RatePerSource   float64  // callbacks a second, after ten seconds' worth at once; 0: no limit
+	RatePerAddress  float64  // likewise, for each sender
+	RejectedPerHour int      // rejected events kept of one sender and source; more are answered, counted and not kept; 0: no limit
+	TrustedProxies  []string // CIDRs whose X-Forwarded-For is believed
+	Tally           *Tally   // counts what becomes no event; nil: nobody does
+	Log             *slog.Logger
+	Now             func() time.Time
+	CommitTimeout   time.Duration                   // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
+	Ping            func(ctx context.Context) error // asks whether the database answers, for Ready; nil: it is taken to
 }
 
 // Handler serves the receiver's listener. Make it with NewHandler, and Close it after its server has shut down.
@@ -56,6 +57,7 @@ type Handler struct {
 	rooms      *rooms
 	perSource  *limiter[int64]
 	perAddress *limiter[netip.Prefix]
+	budget     *budget
 	reading    chan struct{} // one place for each large body that is being taken apart
 	trusted    []netip.Prefix
 	log        *slog.Logger
@@ -87,6 +89,9 @@ func NewHandler(o Options) (*Handler, error) {
 			return nil, fmt.Errorf("%s must be from 0.001 to 1,000,000 callbacks a second, or 0 for no limit, not %g", name, rate)
 		}
 	}
+	if o.RejectedPerHour < 0 {
+		return nil, fmt.Errorf("RECALL_REJECTED_PER_HOUR must be 1 or more rejected callbacks, or 0 for no limit, not %d", o.RejectedPerHour)
+	}
 	if o.CommitTimeout < 0 {
 		return nil, fmt.Errorf("the time to wait for a commit must be longer than 0, not %s", o.CommitTimeout)
 	}
@@ -111,7 +116,7 @@ func NewHandler(o Options) (*Handler, error) {
 	return &Handler{
 		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody, tally: o.Tally,
 		rooms: newRooms(o.MaxInFlight, largest), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
-		perSource: newLimiter[int64](o.RatePerSource), perAddress: newLimiter[netip.Prefix](o.RatePerAddress),
+		perSource: newLimiter[int64](o.RatePerSource), perAddress: newLimiter[netip.Prefix](o.RatePerAddress), budget: newBudget(o.RejectedPerHour),
 		trusted: trusted, log: o.Log, now: o.Now, wait: wait, ping: o.Ping,
 	}, nil
 }

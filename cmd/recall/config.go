@@ -34,19 +34,20 @@ type commonSettings struct {
 
 // serveSettings are the settings of serve, as they were given.
 type serveSettings struct {
-	ReceiverAddr   string `env:"RECALL_RECEIVER_ADDR" default:"127.0.0.1:8080" help:"Where callbacks are taken; the only address that has to be public."`
-	AdminAddr      string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
-	PublicURL      string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
-	AdminURL       string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
-	TrustedProxies string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
-	MaxBody        string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
-	EgressAllow    string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
-	Workers        string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
-	SpoolMax       string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
-	SpoolMaxAge    string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
-	RatePerSource  string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
-	RatePerAddress string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
-	ShutdownGrace  string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
+	ReceiverAddr    string `env:"RECALL_RECEIVER_ADDR" default:"127.0.0.1:8080" help:"Where callbacks are taken; the only address that has to be public."`
+	AdminAddr       string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
+	PublicURL       string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
+	AdminURL        string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
+	TrustedProxies  string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	MaxBody         string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
+	EgressAllow     string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
+	Workers         string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
+	SpoolMax        string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
+	SpoolMaxAge     string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
+	RatePerSource   string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
+	RatePerAddress  string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
+	RejectedPerHour string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
+	ShutdownGrace   string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
 }
 
 // config is what the settings mean. It holds no wrong value.
@@ -59,19 +60,20 @@ type config struct {
 	LogLevelSet bool
 	LogFormat   string // "": by whether it is a terminal
 
-	ReceiverAddr   string
-	AdminAddr      string
-	PublicURL      string // "": the receiver's own address
-	AdminURL       string // "": the admin UI's own address
-	TrustedProxies []string
-	MaxBody        int64
-	EgressAllow    []netip.Prefix
-	Workers        int
-	SpoolMax       int64
-	SpoolMaxAge    time.Duration
-	RatePerSource  float64
-	RatePerAddress float64
-	ShutdownGrace  time.Duration
+	ReceiverAddr    string
+	AdminAddr       string
+	PublicURL       string // "": the receiver's own address
+	AdminURL        string // "": the admin UI's own address
+	TrustedProxies  []string
+	MaxBody         int64
+	EgressAllow     []netip.Prefix
+	Workers         int
+	SpoolMax        int64
+	SpoolMaxAge     time.Duration
+	RatePerSource   float64
+	RatePerAddress  float64
+	RejectedPerHour int
+	ShutdownGrace   time.Duration
 }
 
 // newConfig reads the settings, and names every wrong one in one usageError. No secret is in it.
@@ -86,19 +88,20 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		LogLevelSet: common.LogLevel != "",
 		LogFormat:   common.LogFormat,
 
-		ReceiverAddr:   p.addr("RECALL_RECEIVER_ADDR", serve.ReceiverAddr),
-		AdminAddr:      p.addr("RECALL_ADMIN_ADDR", serve.AdminAddr),
-		PublicURL:      p.webURL("RECALL_PUBLIC_URL", serve.PublicURL),
-		AdminURL:       p.webURL("RECALL_ADMIN_URL", serve.AdminURL),
-		TrustedProxies: split(serve.TrustedProxies),
-		MaxBody:        p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
-		EgressAllow:    p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
-		Workers:        p.number("RECALL_WORKERS", serve.Workers, 0, 500),
-		SpoolMax:       p.size("RECALL_SPOOL_MAX", serve.SpoolMax, 1<<20, 1<<50),
-		SpoolMaxAge:    p.duration("RECALL_SPOOL_MAX_AGE", serve.SpoolMaxAge, time.Minute, 365*24*time.Hour),
-		RatePerSource:  float64(p.number("RECALL_RATE_PER_SOURCE", serve.RatePerSource, 0, 1_000_000)),
-		RatePerAddress: float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
-		ShutdownGrace:  p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
+		ReceiverAddr:    p.addr("RECALL_RECEIVER_ADDR", serve.ReceiverAddr),
+		AdminAddr:       p.addr("RECALL_ADMIN_ADDR", serve.AdminAddr),
+		PublicURL:       p.webURL("RECALL_PUBLIC_URL", serve.PublicURL),
+		AdminURL:        p.webURL("RECALL_ADMIN_URL", serve.AdminURL),
+		TrustedProxies:  split(serve.TrustedProxies),
+		MaxBody:         p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
+		EgressAllow:     p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
+		Workers:         p.number("RECALL_WORKERS", serve.Workers, 0, 500),
+		SpoolMax:        p.size("RECALL_SPOOL_MAX", serve.SpoolMax, 1<<20, 1<<50),
+		SpoolMaxAge:     p.duration("RECALL_SPOOL_MAX_AGE", serve.SpoolMaxAge, time.Minute, 365*24*time.Hour),
+		RatePerSource:   float64(p.number("RECALL_RATE_PER_SOURCE", serve.RatePerSource, 0, 1_000_000)),
+		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
+		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),
+		ShutdownGrace:   p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {

@@ -66,7 +66,8 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
 		Recorder: front, Sources: front, Spool: spool, Tally: tally, Ping: front.ping, MaxBody: a.cfg.MaxBody,
-		RatePerSource: a.cfg.RatePerSource, RatePerAddress: a.cfg.RatePerAddress, TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
+		RatePerSource: a.cfg.RatePerSource, RatePerAddress: a.cfg.RatePerAddress, RejectedPerHour: a.cfg.RejectedPerHour,
+		TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
 	})
 	if err != nil {
 		return err

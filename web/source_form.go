@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,10 +84,26 @@ func newSourceInput(s *store.Source) sourceInput {
 	}
 	in.scheme = s.Scheme.String()
 	if strings.HasPrefix(in.scheme, "{") {
-		in.scheme, in.schemeText = ownScheme, in.scheme
+		in.scheme, in.schemeText = ownScheme, indented(in.scheme)
 	}
 	in.headers = append(in.headers, make([]headerInput, spareRows)...)
 	return in
+}
+
+// indented is JSON laid out for people.
+func indented(text string) string {
+	var b bytes.Buffer
+	if json.Indent(&b, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return b.String()
+}
+
+// schemeExample is a scheme written out, to begin one of one's own with.
+func schemeExample() string {
+	example := verify.Plenigo
+	example.Name = "mine"
+	return indented(example.String())
 }
 
 func (s *server) readSourceInput(r *http.Request) sourceInput {

@@ -78,7 +78,7 @@ func subject(e *store.Event, source string) filter.Subject {
 		ID: e.ID.String(), Source: source,
 		Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
 		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID,
-		Customers: customers, ReceivedAt: e.ReceivedAt(),
+		Customers: customers, Sender: e.Sender, ReceivedAt: e.ReceivedAt(),
 	}
 }
 

@@ -8,7 +8,10 @@
 // blanks, commas or quotes stands in double quotes (\" and \\ inside).
 package filter
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Key names what a term looks at.
 type Key string
@@ -20,6 +23,7 @@ const (
 	KeyType     Key = "type"     // entity.callback, either may be * or left out: customer.creation, customer, order.*, *.deletion; case-insensitive
 	KeyEntity   Key = "entity"   // entity id; with its type as customer/48213
 	KeyCustomer Key = "customer" // customer id
+	KeySender   Key = "sender"   // address the request came from, or a range of them: 203.0.113.7, 2001:db8::/32
 	KeyAfter    Key = "after"    // received at or after: RFC 3339, date, or an age such as 2h, 3d, 1w
 	KeyBefore   Key = "before"   // received before
 	KeyID       Key = "id"       // event id
@@ -35,11 +39,12 @@ type Term struct {
 
 // Value is one value of a term, as text and, where the key asks for it, parsed.
 type Value struct {
-	Text         string    // as written, without quotes
-	Time         time.Time // KeyAfter, KeyBefore
-	EntityType   string    // KeyType, KeyEntity: ASCII letters in upper case; "" any
-	CallbackType string    // KeyType: likewise
-	ID           string    // KeyEntity, KeyCustomer, KeyID
+	Text         string       // as written, without quotes
+	Time         time.Time    // KeyAfter, KeyBefore
+	EntityType   string       // KeyType, KeyEntity: ASCII letters in upper case; "" any
+	CallbackType string       // KeyType: likewise
+	Sender       netip.Prefix // KeySender: masked
+	ID           string       // KeyEntity, KeyCustomer, KeyID
 }
 
 // Filter is the parsed text: all terms must hold. The zero Filter holds for every event.
@@ -59,5 +64,6 @@ type Subject struct {
 	Source, Verdict, Reason          string
 	EntityType, CallbackType, Entity string
 	Customers                        []string
+	Sender                           netip.Addr // invalid: unknown; no range holds it
 	ReceivedAt                       time.Time
 }

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"errors"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 var subject = Subject{
 	ID: "0192b1f4-7a3c-7000-8000-000000000000", Source: "shop", Verdict: "rejected", Reason: "signature_mismatch",
 	EntityType: "CUSTOMER", CallbackType: "CREATION", Entity: "48213", Customers: []string{"48213", "a b"}, ReceivedAt: now.Add(-time.Hour),
+	Sender: netip.MustParseAddr("203.0.113.7"),
 }
 
 func TestMatch(t *testing.T) {
@@ -36,6 +38,14 @@ func TestMatch(t *testing.T) {
 		"entity:order/48213":                      false,
 		"customer:48213 customer:\"a b\"":         true,
 		"customer:1":                              false,
+		"sender:203.0.113.7":                      true,
+		"sender:203.0.113.0/24,2001:db8::/32":     true,
+		"sender:203.0.113.99/24":                  true,
+		"sender:::ffff:203.0.113.7":               true,
+		"sender:::ffff:203.0.0.0/112":             true,
+		"sender:203.0.113.8":                      false,
+		"-sender:203.0.113.8/31":                  true,
+		"sender:::/0":                             false,
 		"after:2h":                                true,
 		"after:30m":                               false,
 		"before:30m after:2026-11-24":             true,
@@ -70,6 +80,9 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{"entity:order/", 7, "entity id"},
 		{"after:yesterday", 6, "30m, 2h, 3d"},
 		{"before:99999w", 7, "30m, 2h, 3d"},
+		{"sender:shop.example", 7, "203.0.113.0/24"},
+		{"sender:fe80::1%eth0", 7, "203.0.113.0/24"},
+		{"sender:203.0.113.7/33", 7, "203.0.113.0/24"},
 		{"id:1", 3, "UUID"},
 		{`customer:"a`, 9, "closing quote"},
 		{`customer:"a"b`, 12, "blank"},
@@ -99,7 +112,7 @@ func TestGetAndWithout(t *testing.T) {
 
 // FuzzParse: nothing panics, and what was read is written so that it reads the same.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
+	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "sender:::ffff:10.0.0.1/97,::1 -sender:2001:DB8::/33", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -28,6 +28,8 @@ func (v Value) match(key Key, s Subject) bool {
 		return v.ID == s.Entity && (v.EntityType == "" || v.EntityType == upper(s.EntityType))
 	case KeyCustomer:
 		return slices.Contains(s.Customers, v.ID)
+	case KeySender:
+		return v.Sender.Contains(s.Sender)
 	case KeyAfter:
 		return !s.ReceivedAt.Before(v.Time)
 	case KeyBefore:

@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -35,6 +36,7 @@ func Keys() []KeyHelp {
 		{KeyType, "entity type and callback type, either may be *", "type:customer.creation"},
 		{KeyEntity, "entity id, with or without its type", "entity:order/12841"},
 		{KeyCustomer, "id of a customer the body names", "customer:48213"},
+		{KeySender, "address it came from, or a range of them", "sender:203.0.113.0/24"},
 		{KeyAfter, "received at or after a time, a day (UTC), or so long ago", "after:2h"},
 		{KeyBefore, "received before a time, a day (UTC), or so long ago", "before:2026-11-01"},
 		{KeyID, "id of the event", "id:0192b1f4-…"},
@@ -42,7 +44,7 @@ func Keys() []KeyHelp {
 }
 
 func keyNames() string {
-	names := make([]string, 0, 9)
+	names := make([]string, 0, 10)
 	for _, k := range Keys() {
 		names = append(names, string(k.Key))
 	}
@@ -210,6 +212,12 @@ func parseValue(key Key, text string, now time.Time) (Value, string) {
 			return v, fmt.Sprintf("%q is no event id: it is a UUID such as 0192b1f4-7a3c-7000-8000-000000000000.", shorten(text))
 		}
 		v.ID = id.String()
+	case KeySender:
+		sender, ok := parseSender(text)
+		if !ok {
+			return v, fmt.Sprintf("%q is no address: write 203.0.113.7 or 2001:db8::1, or a range such as 203.0.113.0/24.", shorten(text))
+		}
+		v.Sender = sender
 	case KeyAfter, KeyBefore:
 		t, ok := parseTime(text, now)
 		if !ok {
@@ -218,6 +226,19 @@ func parseValue(key Key, text string, now time.Time) (Value, string) {
 		v.Time = t
 	}
 	return v, ""
+}
+
+// parseSender reads an address or a range; IPv4 written as IPv6 is IPv4, as senders are kept.
+func parseSender(text string) (netip.Prefix, bool) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		addr = addr.Unmap()
+		return netip.PrefixFrom(addr, addr.BitLen()), addr.Zone() == ""
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err == nil && prefix.Addr().Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-96)
+	}
+	return prefix.Masked(), err == nil
 }
 
 // parseTime reads RFC 3339, a minute or day in UTC, or an age.

@@ -51,6 +51,11 @@ func (v Value) write(key Key) string {
 		return v.ID
 	case KeyCustomer, KeyID:
 		return v.ID
+	case KeySender:
+		if v.Sender.IsSingleIP() {
+			return v.Sender.Addr().String()
+		}
+		return v.Sender.String()
 	}
 	return v.Text
 }

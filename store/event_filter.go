@@ -160,6 +160,13 @@ func (w *eventFilter) term(t filter.Term, sources map[string][]int64) string {
 		return `EXISTS (
 			SELECT FROM event_customers c
 			WHERE c.event_id = e.id AND c.event_id >= @from AND c.event_id < @to AND ` + anyOf(w, "c.customer_id", ids) + `)`
+	case filter.KeySender: // NULL is of no range, and NOT is to turn that round
+		return w.any(t.Values, func(v filter.Value) string {
+			if !v.Sender.IsValid() {
+				return "FALSE"
+			}
+			return "coalesce(e.sender <<= " + w.arg(v.Sender) + "::inet, FALSE)"
+		})
 	case filter.KeyID:
 		var ids []uuid.UUID
 		for _, v := range t.Values {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,8 @@ var (
 	people     = []string{"1", "2", "ü", "a b", "%"}
 	reasons    = []string{"signature_mismatch", "signature_expired", "no_secret"}
 	slugs      = []string{"shop", "kiosk", "none"}
+	senders    = []string{"", "203.0.113.7", "203.0.113.8", "10.0.0.1", "2001:db8::1", "2001:db8:1::1", "::1"}
+	ranges     = []string{"203.0.113.7", "203.0.113.0/24", "203.0.113.9/31", "0.0.0.0/0", "::/0", "2001:db8::/48", "::ffff:10.0.0.0/104", "2001:DB8::1"}
 	verdicts   = []verify.Verdict{verify.Verified, verify.Late, verify.Rejected}
 )
 
@@ -41,6 +44,7 @@ func randomEvent(random *rand.Rand, sources []int64) *store.Event {
 	if e.Verification.Verdict != verify.Verified {
 		e.Verification.Reason = verify.Reason(pick(random, reasons))
 	}
+	e.Sender, _ = netip.ParseAddr(pick(random, senders))
 	e.Envelope = plenigo.Envelope{EntityType: pick(random, kinds), CallbackType: pick(random, happenings), EntityID: pick(random, entityIDs)}
 	for _, customer := range people {
 		for n := range random.IntN(3) - 1 + random.IntN(2) { // by several paths, too
@@ -77,6 +81,8 @@ func randomText(random *rand.Rand, events []*store.Event) string {
 				}
 			case filter.KeyCustomer:
 				value = pick(random, people)
+			case filter.KeySender:
+				value = pick(random, ranges)
 			case filter.KeyAfter, filter.KeyBefore:
 				value = pick(random, events).ReceivedAt().Add(pick(random, []time.Duration{0, time.Millisecond, time.Nanosecond, -time.Nanosecond, time.Hour})).Format(time.RFC3339Nano)
 				if random.IntN(8) == 0 {
@@ -97,7 +103,7 @@ func randomText(random *rand.Rand, events []*store.Event) string {
 func subjectOf(e *store.Event, slug string) filter.Subject {
 	s := filter.Subject{
 		ID: e.ID.String(), Source: slug, Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
-		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID, ReceivedAt: e.ReceivedAt(),
+		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID, Sender: e.Sender, ReceivedAt: e.ReceivedAt(),
 	}
 	for _, link := range e.Envelope.Customers {
 		s.Customers = append(s.Customers, link.CustomerID)

@@ -31,6 +31,7 @@ type SwitchOff struct {
 	Today     int       // failures today
 	DaysInRow int       // days in a row with FailuresADay or more, today included if it is one already
 	On        time.Time // day it would be switched off if each day until then is such a day; zero while DaysInRow is 0
+	Off       time.Time // latest day on which a row of such days became long enough; zero: none did
 }
 
 // CountsToday tells whether today is such a day already.
@@ -49,13 +50,22 @@ func JudgeFailures(failures map[time.Time]int64, now time.Time) SwitchOff {
 	if !s.CountsToday() {
 		day = today.AddDate(0, 0, -1) // the row may go on today
 	}
-	for failures[day] >= FailuresADay {
-		s.DaysInRow++
-		s.On = day
-		day = day.AddDate(0, 0, -1)
+	if s.DaysInRow = daysInRow(failures, day); s.DaysInRow > 0 {
+		s.On = day.AddDate(0, 0, FailureDaysInARow-s.DaysInRow)
 	}
-	if s.DaysInRow > 0 {
-		s.On = s.On.AddDate(0, 0, FailureDaysInARow-1)
+	for day, n := range failures {
+		if n >= FailuresADay && day.After(s.Off) && daysInRow(failures, day) == FailureDaysInARow {
+			s.Off = day
+		}
 	}
 	return s
+}
+
+// daysInRow counts the days with enough failures up to one.
+func daysInRow(failures map[time.Time]int64, day time.Time) (n int) {
+	for failures[day] >= FailuresADay {
+		n++
+		day = day.AddDate(0, 0, -1)
+	}
+	return n
 }

@@ -23,6 +23,34 @@ func TestNextTry(t *testing.T) {
 	}
 }
 
+func TestTheDayOfTheSwitchOff(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		failures []int64 // today, yesterday, …
+		ago      int     // -1: none
+	}{
+		"none":               {nil, -1},
+		"six days":           {[]int64{10, 10, 10, 10, 10, 10}, -1},
+		"the seventh":        {[]int64{10, 10, 10, 10, 10, 10, 10}, 0},
+		"two days later":     {[]int64{0, 1, 10, 10, 10, 10, 10, 10, 10}, 2},
+		"it goes on":         {[]int64{10, 10, 10, 10, 10, 10, 10, 10, 10}, 2},
+		"and again, shorter": {[]int64{10, 10, 0, 10, 10, 10, 10, 10, 10, 10}, 3},
+	} {
+		failures := map[time.Time]int64{}
+		for ago, n := range test.failures {
+			failures[now.Truncate(24*time.Hour).AddDate(0, 0, -ago)] = n
+		}
+		want := now.Truncate(24*time.Hour).AddDate(0, 0, -test.ago)
+		if test.ago < 0 {
+			want = time.Time{}
+		}
+		if got := JudgeFailures(failures, now).Off; !got.Equal(want) {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 func TestJudgeFailures(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -58,10 +59,22 @@ func (db *DB) rollupSome(ctx context.Context, likely func(*Event) verify.Cause) 
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `UPDATE followers SET cursor = $2, at = $3 WHERE name = $1`, rollupName, next, db.Now())
+		_, err = tx.Exec(ctx, `
+			UPDATE followers SET cursor = $2, at = CASE WHEN $4 THEN $3 ELSE at END WHERE name = $1`,
+			rollupName, next, db.Now(), counted < rollupBatch)
 		return err
 	})
 	return counted, err
+}
+
+// CountedAt is when the counts last held everything there was; zero: never.
+func (db *DB) CountedAt(ctx context.Context) (time.Time, error) {
+	var at time.Time
+	err := db.pool.QueryRow(ctx, `SELECT at FROM followers WHERE name = $1`, rollupName).Scan(&at)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("asking how far the counts are: %w", err)
+	}
+	return at, nil
 }
 
 // hourOf is SQL for the hour an event arrived in, from the first 48 bits of the id in a column.
@@ -73,9 +86,10 @@ func countHours(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO source_hours AS h (source_id, hour, verdict, answered, secret, events, last_event_id)
 		SELECT source_id, `+hourOf("id")+`, verdict, answered, coalesce(verification->>'secret', ''), count(*), (max(id::text))::uuid
-		FROM events WHERE id = ANY($1)
+		FROM events
+		WHERE id = ANY($1) AND entity_type <> $2 -- a test of ours tells nothing of what plenigo sends, or saw of us
 		GROUP BY 1, 2, 3, 4, 5
 		ON CONFLICT (source_id, hour, verdict, answered, secret) DO UPDATE
-		SET events = h.events + excluded.events, last_event_id = greatest(h.last_event_id, excluded.last_event_id)`, ids)
+		SET events = h.events + excluded.events, last_event_id = greatest(h.last_event_id, excluded.last_event_id)`, ids, TestEntityType)
 	return err
 }

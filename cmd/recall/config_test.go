@@ -85,7 +85,7 @@ func TestSettings(t *testing.T) {
 		ReceiverAddr: ":8080", AdminAddr: "[::1]:8081", PublicURL: "https://callbacks.example.org",
 		TrustedProxies: []string{"10.0.0.1", "fd00::/8"}, MaxBody: 1 << 20,
 		EgressAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")},
-		Workers:     7, ShutdownGrace: time.Minute,
+		Workers:     7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, ShutdownGrace: time.Minute,
 	}
 	if got.Key == (seal.Key{}) {
 		t.Error("no key")

@@ -90,8 +90,8 @@ func (g *greeting) print(ctx context.Context, db *database, demo *demo) error {
 			program() + " source remove " + demoSource + "\n")
 	}
 	b.WriteString("\n")
-	_, err = fmt.Fprint(g.app.out, b.String())
-	return err
+	fmt.Fprint(g.app.out, b.String()) // nobody may be there to read it
+	return nil
 }
 
 // database names the database without its password.
@@ -108,7 +108,7 @@ func (g *greeting) database(db *database) string {
 
 // curl is a line for a shell that sends a callback signed at that moment. The secret in it is a demo's.
 func curl(url, secret string) string {
-	return `t=$(date +%s); body='{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"'$t'","entity":{"customerId":"'$t'","email":"you@example.org"}}'; ` +
+	return `t=$(date +%s); id=$(date +%s%N); body='{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"'$id'","entity":{"customerId":"'$id'","email":"you@example.org"}}'; ` +
 		`curl -i ` + url + ` -H 'content-type: application/json' -H 'x-plenigo-api-version: ` + defaultAPIVersion + `' ` +
 		`-H "plenigo-signature: t=$t,s=$(printf %s "$t.$body" | openssl dgst -sha256 -hmac ` + secret + ` -r | cut -d' ' -f1)" --data-binary "$body"`
 }

@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"recall/receive"
@@ -26,6 +28,7 @@ func (c *serveCmd) Help() string {
 
 // Run opens everything from the listeners up, and ends it in the opposite order.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
+	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away, and callbacks come on
 	receiverListener, err := openListener("RECALL_RECEIVER_ADDR", a.cfg.ReceiverAddr)
 	if err != nil {
 		return err
@@ -102,7 +105,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
 	defer stop("pages", shutdown(adminServer))
 	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, front.receiver, a.log)
-	go func() { failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, receiverListener) }()
+	go func() {
+		failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, front.receiver.Listener(receiverListener))
+	}()
 	defer stop("requests", shutdown(receiverServer))
 
 	if away != nil {

@@ -104,7 +104,7 @@ func TestDefaults(t *testing.T) {
 	got := settings(t, "serve")
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
-		MaxBody: 1 << 20, Workers: 20, ShutdownGrace: 8 * time.Second,
+		MaxBody: 1 << 20, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, ShutdownGrace: 8 * time.Second,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

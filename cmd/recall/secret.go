@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/net/http/httpguts"
 	"golang.org/x/term"
@@ -185,10 +186,15 @@ func (a *app) askPassword(ctx context.Context) (string, error) {
 
 // ask reads a line from the terminal without showing it. When ctx ends, the terminal shows again what is typed.
 func (a *app) ask(ctx context.Context, prompt string) (string, error) {
-	fd := int(a.in.(*os.File).Fd())
-	state, err := term.GetState(fd)
+	// The reading has a descriptor of its own, as it may go on after this returns, when in is closed and its number is
+	// another file's.
+	fd, err := syscall.Dup(int(a.in.(*os.File).Fd()))
 	if err != nil {
 		return "", fmt.Errorf("asking for the password: %w", err)
+	}
+	state, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("asking for the password: %w", errors.Join(err, syscall.Close(fd)))
 	}
 	type line struct {
 		text []byte
@@ -199,6 +205,7 @@ func (a *app) ask(ctx context.Context, prompt string) (string, error) {
 	defer fmt.Fprintln(a.errw)
 	go func() {
 		text, err := term.ReadPassword(fd)
+		syscall.Close(fd)
 		typed <- line{text, err}
 	}()
 	select {

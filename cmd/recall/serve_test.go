@@ -244,18 +244,18 @@ func TestPostgresEndsUnderServe(t *testing.T) {
 	}
 }
 
+// A data folder has one spool, so it is one instance's.
 func TestTwoOnOneDataFolder(t *testing.T) {
 	t.Parallel()
 	dir := dataDir(t)
 	first := serve(t, dir, nil)
-	addShop(first, first.store())
-	second := serve(t, dir, nil)
-	first.stop()
-	send(second, awaitShop(second), 1)
-	second.stop()
-	if pid := postmaster(dir); pid != 0 {
-		t.Errorf("PostgreSQL still runs as process %d", pid)
+	shop := addShop(first, first.store())
+	second := runBinary(t, []string{"RECALL_DATA_DIR=" + dir, "RECALL_RECEIVER_ADDR=127.0.0.1:0", "RECALL_ADMIN_ADDR=127.0.0.1:0"}, "serve")
+	if second.status != 1 || !strings.Contains(second.errs, "in use by another recall") {
+		t.Errorf("a second one on the same data folder: %+v", second)
 	}
+	send(first, shop, 1)
+	first.stop()
 }
 
 func TestDatabaseURLStartsNothing(t *testing.T) {

@@ -289,13 +289,18 @@ func TestBrowserNoSidewaysScrolling(t *testing.T) {
 	})
 	_, err := s.sent.Redispatch(t.Context(), store.Redispatch{EventID: evil.ID, Destination: "crm", By: "anna", Reason: long})
 	must(t, err)
+	refused := s.record(t, long, rejected(verify.ReasonSignatureMalformed), func(e *store.Event) { e.Header = http.Header{verify.HeaderSignature: {long}} })
+	_, err = s.db.Reverify(t.Context(), refused, verify.Result{Verdict: verify.Rejected, Reason: verify.ReasonSignatureMismatch}, false, long, "")
+	must(t, err)
+	run, err := s.db.CreateReverifyRun(t.Context(), "customer:"+long, long, long)
+	must(t, err)
 	b := s.openTab(t)
 	b.logIn("anna")
 	for _, width := range []int64{390, 1280} {
 		b.do(chromedp.EmulateViewport(width, 844))
 		for _, path := range []string{
 			"/events", "/events?q=" + long, "/events?q=customer:1", "/events/" + plain.ID.String(), "/events/" + evil.ID.String(),
-			"/events/" + evil.ID.String() + "?view=hex", "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
+			"/events/" + evil.ID.String() + "?view=hex", "/events/" + refused.ID.String(), "/reverify", runURL(run.ID), "/reverify/new?q=" + long, "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
 		} {
 			b.open(path)
 			if over := asks[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {

@@ -96,7 +96,7 @@ func writeReverifications(w io.Writer, list []store.Reverification) {
 	fmt.Fprint(w, "\nRE-VERIFIED\n\n")
 	var rows [][]string
 	for _, r := range list {
-		released := ""
+		released := "not released"
 		if r.Released {
 			released = "released"
 		}

@@ -25,7 +25,7 @@ type cli struct {
 	DB          dbCmd          `cmd:"" name:"db" help:"Reach the database with other programs."`
 	Source      sourceCmd      `cmd:"" help:"Manage sources: who calls us, with which secrets."`
 	Destination destinationCmd `cmd:"" help:"Manage destinations: where events are sent."`
-	Event       eventCmd       `cmd:"" help:"List, show and redispatch events."`
+	Event       eventCmd       `cmd:"" help:"List, show, redispatch and re-verify events."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
 	Verify      verifyCmd      `cmd:"" help:"Check one captured request offline, and explain the result."`

@@ -85,7 +85,7 @@ func TestSettings(t *testing.T) {
 		ReceiverAddr: ":8080", AdminAddr: "[::1]:8081", PublicURL: "https://callbacks.example.org",
 		TrustedProxies: []string{"10.0.0.1", "fd00::/8"}, MaxBody: 1 << 20,
 		EgressAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")},
-		Workers:     7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, ShutdownGrace: time.Minute,
+		Workers:     7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
 	}
 	if got.Key == (seal.Key{}) {
 		t.Error("no key")
@@ -104,7 +104,7 @@ func TestDefaults(t *testing.T) {
 	got := settings(t, "serve")
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
-		MaxBody: 1 << 20, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, ShutdownGrace: 8 * time.Second,
+		MaxBody: 1 << 20, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -81,7 +81,7 @@ func (a *app) openDatabase(ctx context.Context, key seal.Key) (*database, error)
 		defer cancel()
 		if err := d.Ping(ctx); err != nil {
 			d.Close()
-			return nil, fmt.Errorf("the database in RECALL_DATABASE_URL does not answer: %s", strings.ReplaceAll(err.Error(), "\n", " "))
+			return nil, fmt.Errorf("the database in RECALL_DATABASE_URL does not answer: %s", strings.Join(strings.Fields(err.Error()), " "))
 		}
 	}
 	return d, nil

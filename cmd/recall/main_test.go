@@ -112,6 +112,7 @@ func launch(t *testing.T, dir string, env []string, args ...string) *server {
 	s.cmd.Env = append(os.Environ(), "RECALL_DATA_DIR="+dir, "RECALL_RECEIVER_ADDR=127.0.0.1:0", "RECALL_ADMIN_ADDR=127.0.0.1:0")
 	s.cmd.Env = append(s.cmd.Env, env...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.errs
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // tests that are broken off leave nothing behind
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

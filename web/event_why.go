@@ -13,7 +13,8 @@ type whyView struct {
 	Title    string
 	Tone     string
 	Icon     string
-	Accepts  bool // today's settings accept it, and nobody has checked it again yet
+	Accepts  bool   // today's settings accept it, and nobody has checked it again yet
+	Was      string // what was found when it came, where today's settings find something else
 	Cause    string
 	Do       string
 	Further  []findingView
@@ -63,11 +64,13 @@ func newWhyView(e *store.Event, source *store.Source, explanation *verify.Explan
 		return v
 	}
 	v.Recheck = true
+	if now := explanation.Result; now.Reason != e.Verification.Reason || now.Verdict != e.Verification.Verdict {
+		v.Was = "When it came: " + reasonWords(e.Verification.Reason) + ". The settings were changed since; by today’s:"
+	}
+	m := verdictMood(explanation.Result.Verdict)
+	v.Tone, v.Icon = m.Tone, m.Icon
 	v.Cause, v.Do = explanation.Finding.Words, explanation.Finding.Do
 	if accepts {
-		if explanation.Result.Accepted() {
-			v.Cause = "When it came: " + reasonWords(e.Verification.Reason) + ". The settings were changed since."
-		}
 		v.Do = "" // it was done
 	}
 	for _, f := range explanation.Further {

@@ -112,6 +112,11 @@ func TestWhyElsewhere(t *testing.T) {
 	if text := v.show(path).one(t, "#why .notice").text(); !strings.Contains(text, "Today’s settings accept it.") {
 		t.Errorf("after the secret was added: %q", text)
 	}
+	source.Secrets = source.Secrets[1:]
+	must(t, s.db.UpdateSource(t.Context(), source))
+	if text := v.show("/events/"+late.ID.String()).one(t, "#why").text(); !strings.Contains(text, "When it came: signed too long ago. The settings were changed since") {
+		t.Errorf("late, and its secret is gone: %q", text)
+	}
 	must(t, s.db.RemoveSource(t.Context(), "bare"))
 	page = v.show(path)
 	if text := page.one(t, "#why").text(); !strings.Contains(text, "source was removed") || !page.one(t, "#reverify fieldset").has("disabled") {

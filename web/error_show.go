@@ -45,6 +45,9 @@ func (s *server) errorView(r *http.Request, err error) errorView {
 		v.Status, v.Message = http.StatusRequestEntityTooLarge, fmt.Sprintf("This form may send at most %s.", size(tooLarge.Limit))
 	case errors.Is(err, store.ErrNotFound):
 		v.Status, v.Message = http.StatusNotFound, "There is nothing at this address, or not any more."
+	case errors.Is(err, store.ErrTooSlow):
+		v.Status, v.Title, v.Message = http.StatusServiceUnavailable, tooSlowTitle, tooSlow
+		return v
 	case s.databaseAway(r):
 		v.Status, v.Message = http.StatusServiceUnavailable, "The database does not answer, so nothing can be shown. Callbacks are still taken in if this instance can spool them. Try again in a moment; recall doctor says what is wrong."
 	default:
@@ -53,6 +56,12 @@ func (s *server) errorView(r *http.Request, err error) errorView {
 	v.Title = errorTitle(v.Status)
 	return v
 }
+
+// What store.ErrTooSlow means to a person at a page.
+const (
+	tooSlowTitle = "Too much to look through"
+	tooSlow      = "The search took too long and was stopped, so that it does not slow down what is received. Narrow it: by a time such as after:2d, by a source, or by an id."
+)
 
 func errorTitle(status int) string {
 	switch status {

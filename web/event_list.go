@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,6 +23,7 @@ type eventListView struct {
 	Query     string // what stands in the search box
 	Base      string // the filter the list shows
 	Problem   *filterProblem
+	TooSlow   bool // the search was stopped; the list is empty for that
 	Fields    map[filter.Key]string
 	Narrowed  bool // some field is set
 	Sources   []string
@@ -122,6 +124,12 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("listing sources: %w", err)
 	}
 	events, err := s.DB.ListEvents(r.Context(), store.EventQuery{Filter: f, Limit: pageLength, Before: q.Before, After: q.After})
+	if errors.Is(err, store.ErrTooSlow) { // said in place, so that the search can be changed
+		v.TooSlow = true
+		v.fill(eventQuery{Text: q.Text, Before: q.Before, After: q.After}, f, store.EventPage{}, sources, s.PublicURL)
+		v.Live, v.LiveURL = false, ""
+		return s.render(w, r, http.StatusServiceUnavailable, eventListPage(v))
+	}
 	if err != nil {
 		return fmt.Errorf("listing events: %w", err)
 	}
@@ -161,7 +169,7 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 		v.Live = q.Live
 		v.LiveURL = eventQuery{Text: v.Base, Live: !q.Live}.url()
 	}
-	if len(events.Events) == 0 && len(f.Terms) == 0 && firstPage {
+	if len(events.Events) == 0 && len(f.Terms) == 0 && firstPage && !v.TooSlow {
 		v.Setup = newSetupView(sources, publicURL)
 	}
 	v.ClearURL = "/events"

@@ -19,6 +19,7 @@ type page struct {
 	Here     string // the page's own address, to come back to
 	Now      time.Time
 	Messages []string // shown once, after something was done
+	pulse    pulse    // zero where nobody is logged in
 }
 
 // mayChange tells whether who is logged in may change settings.
@@ -36,6 +37,7 @@ func (s *server) newPage(r *http.Request, title string) page {
 	}
 	if user := userOf(r); user != nil {
 		p.User, p.Role = user.Name, string(user.Role)
+		p.pulse = s.pulse(r)
 	}
 	return p
 }

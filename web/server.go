@@ -21,6 +21,7 @@ type server struct {
 	Options
 	cookies  *sessions.CookieStore
 	throttle *throttle
+	pulses   pulses
 	checks   chan struct{} // bounds password checks at one time: each takes memory and a core
 }
 
@@ -69,6 +70,8 @@ func (s *server) routes() []route {
 		{"GET /reverify/{id}", viewer, s.reverifyShow},
 		{"POST /reverify/{id}/start", operator, s.reverifyStart},
 		{"POST /reverify/{id}/cancel", operator, s.reverifyCancel},
+		{"GET /failures", viewer, s.failureList},
+		{"POST /failures/{id}/{action}", operator, s.failureChange},
 		{"GET /sources", viewer, s.sourceList},
 		{"POST /sources", admin, s.sourceCreate},
 		{"GET /sources/_new", admin, s.sourceNew}, // no slug: none has an underscore
@@ -176,7 +179,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	view := s.errorView(r, err)
-	if view.Status >= http.StatusInternalServerError {
+	if view.Status >= http.StatusInternalServerError && !errors.Is(err, store.ErrTooSlow) {
 		view.ID = newErrorID()
 		s.Log.Error("page failed", "error_id", view.ID, "method", r.Method, "path", r.URL.Path, "error", err)
 	}

@@ -56,6 +56,9 @@ func (c *eventListCmd) Run(ctx context.Context, a *app) error {
 	}
 	return a.withStore(ctx, func(db *store.DB) error {
 		page, err := db.ListEvents(ctx, store.EventQuery{Filter: chosen, Limit: c.Limit})
+		if errors.Is(err, store.ErrTooSlow) {
+			return store.ErrTooSlow // says what to do, without the database's words
+		}
 		if err != nil {
 			return err
 		}

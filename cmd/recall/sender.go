@@ -24,6 +24,7 @@ type sender struct {
 	Headers    []verify.Header
 	APIVersion string           // x-plenigo-api-version; "": defaultAPIVersion
 	Now        func() time.Time // nil: time.Now
+	Kept       int              // connections kept open between callbacks; 0: as many as net/http keeps
 
 	client *resty.Client
 }
@@ -36,10 +37,12 @@ const senderTimeout = 30 * time.Second
 
 // fault is what is wrong with a callback on purpose. The zero fault is none.
 type fault struct {
-	SignedAt time.Time // the t that is signed; zero: now
-	Secret   string    // signed by this one; "": by the sender's
-	Body     []byte    // sent in place of the body that was signed
-	Unsigned bool      // no signature at all
+	SignedAt  time.Time // the t that is signed; zero: now
+	Secret    string    // signed by this one; "": by the sender's
+	Body      []byte    // sent in place of the body that was signed
+	Unsigned  bool      // no signature at all
+	Doubled   bool      // the signature header twice
+	Malformed bool      // the signature cut short
 }
 
 // answer is what a receiver said. All but Status is empty where it is not Recall.
@@ -60,8 +63,15 @@ func newSender(s sender) *sender {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
+	transport := http.DefaultTransport
+	if s.Kept > 0 {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.MaxIdleConns, own.MaxIdleConnsPerHost = s.Kept, s.Kept
+		transport = own
+	}
 	s.client = resty.NewWithClient(&http.Client{
-		Timeout: senderTimeout,
+		Timeout:   senderTimeout,
+		Transport: transport,
 		// What a redirect would do at plenigo is unknown (REFERENCE §4); here it is an answer like any other.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}).SetDisableWarn(true) // of basic authentication without TLS: that is the receiver's choice
@@ -86,7 +96,14 @@ func (s *sender) send(ctx context.Context, sample plenigo.Sample, f fault) (answ
 		if secret == "" {
 			secret = s.Secret
 		}
-		r.SetHeader(plenigo.HeaderSignature, verify.Sign(secret, at, sample.Body))
+		signature := verify.Sign(secret, at, sample.Body)
+		if f.Malformed {
+			signature = signature[:len(signature)-10]
+		}
+		r.SetHeader(plenigo.HeaderSignature, signature)
+		if f.Doubled {
+			r.Header.Add(plenigo.HeaderSignature, signature)
+		}
 	}
 	if s.Basic != nil {
 		r.SetBasicAuth(s.Basic.User, s.Basic.Password)

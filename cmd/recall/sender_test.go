@@ -116,6 +116,8 @@ func TestSenderFaults(t *testing.T) {
 		"wrong secret": {fault{Secret: "wrong"}, verify.Mismatch},
 		"altered body": {fault{Body: []byte(`{}`)}, verify.Mismatch},
 		"unsigned":     {fault{Unsigned: true}, verify.Missing},
+		"doubled":      {fault{Doubled: true}, verify.Malformed},
+		"malformed":    {fault{Malformed: true}, verify.Malformed},
 	} {
 		*requests = nil
 		a, err := s.send(context.Background(), sampleNamed(t, "order.creation"), test.fault)

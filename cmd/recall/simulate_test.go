@@ -28,7 +28,7 @@ func TestSimulateChosen(t *testing.T) {
 	t.Parallel()
 	url, requests := listen(t, http.StatusNoContent, "")
 	r := command(t, "top,secret\n", "simulate", "--to", url, "--secret", "-", "--basic-file", fileWith(t, "user:pass\n"),
-		"--header", "X-A: 1, 2", "--header", "x-b: 3", "--type", "Customer.Creation", "--type", "order.creation", "--count", "3", "--api-version", "20250101")
+		"--header", "X-A: 1, 2", "--header", "x-b: 3", "--type", "Customer.Creation", "--type", "order.creation", "--count", "3", "--no-vary", "--api-version", "20250101")
 	r.want(t, 0, "3 callbacks sent")
 	if len(*requests) != 3 {
 		t.Fatalf("%d requests", len(*requests))
@@ -52,12 +52,12 @@ func TestSimulateFailures(t *testing.T) {
 	t.Parallel()
 	url, _ := listen(t, http.StatusUnauthorized, `{"verdict":"rejected","reason":"\u001b[2Jx"}`)
 	r := command(t, "", "simulate", "--to", url, "--secret", "s", "--type", "order.creation")
-	r.want(t, 1, "401 rejected U+001B[2Jx", "1 of 1 callback was not answered 2xx")
+	r.want(t, 1, "401 rejected U+001B[2Jx", "1 of 1 callback was not accepted")
 
 	server := httptest.NewServer(nil)
 	server.Close()
 	r = command(t, "", "simulate", "--to", server.URL, "--secret", "topsecret", "--count", "2")
-	r.want(t, 1, "no answer", "refused", "2 of 2 callbacks were not answered 2xx")
+	r.want(t, 1, "no answer", "refused", "2 of 2 callbacks were not accepted")
 	if strings.Contains(r.out+r.errs, "topsecret") {
 		t.Error("the secret is shown")
 	}
@@ -80,6 +80,29 @@ func TestSimulateWrongUse(t *testing.T) {
 		"unknown type": {[]string{to, "--secret", "s", "--type", "custmer.creation"}, `no sample "custmer.creation"; there are app_store_order.creation`},
 		"count":        {[]string{to, "--secret", "s", "--count=-1"}, "--count"},
 		"no count":     {[]string{to, "--secret", "s", "--count", "0"}, "--count"},
+		"duration":     {[]string{to, "--secret", "s", "--duration=-1s"}, "--duration must be longer than 0"},
+		"rate":         {[]string{to, "--secret", "s", "--rate", "0"}, "--rate must be from 0.001"},
+		"no rate":      {[]string{to, "--secret", "s", "--rate", "NaN"}, "--rate must be from 0.001"},
+		"connections":  {[]string{to, "--secret", "s", "--connections", "0"}, "--connections must be from 1 to 1000, not 0"},
+		"no share":     {[]string{to, "--secret", "s", "--fault", "stale"}, `--fault: write "stale" as KIND=SHARE, such as wrong-secret=5%`},
+		"no percent":   {[]string{to, "--secret", "s", "--fault", "stale=0.5"}, `--fault stale: "0.5" is not a share`},
+		"share of 0":   {[]string{to, "--secret", "s", "--fault", "stale=0%"}, `--fault stale: "0%" is not a share`},
+		"share of NaN": {[]string{to, "--secret", "s", "--fault", "stale=NaN%"}, `--fault stale: "NaN%" is not a share`},
+		"large share":  {[]string{to, "--secret", "s", "--fault", "stale=100.1%"}, `--fault stale: "100.1%" is not a share`},
+		"shares":       {[]string{to, "--secret", "s", "--fault", "stale=60%", "--fault", "future=40.1%"}, "--fault: the shares are more than 100% together"},
+		"fault":        {[]string{to, "--secret", "s", "--fault", "none=1%"}, `--fault: there is no kind "none"; there are wrong-secret, stale,`},
+		"fault twice":  {[]string{to, "--secret", "s", "--fault", "stale=1%", "--fault", "stale=2%"}, "--fault: stale is given twice"},
+		"basic":        {[]string{to, "--secret", "s", "--fault", "wrong-basic=1%"}, "--fault: wrong-basic needs --basic"},
+		"header":       {[]string{to, "--secret", "s", "--fault", "missing-header=1%"}, "--fault: missing-header needs --header"},
+		"never stale":  {[]string{to, "--secret", "s", "--fault", "stale=1%", "--late-window", "0"}, "--fault: stale is older than --tolerance"},
+		"tolerance":    {[]string{to, "--secret", "s", "--tolerance", "0s"}, "--tolerance must be longer than 0"},
+		"late window":  {[]string{to, "--secret", "s", "--late-window=-1s"}, "--late-window must not be negative"},
+		"hour":         {[]string{to, "--secret", "s", "--repeats", "--hour", "2h"}, "--hour must last from 1ms to 1h, not 2h"},
+		"hour alone":   {[]string{to, "--secret", "s", "--hour", "2s"}, "--hour says how callbacks are repeated; give --repeats with it"},
+		"resign alone": {[]string{to, "--secret", "s", "--no-resign"}, "--resign says how callbacks are repeated; give --repeats with it"},
+		"repeats from": {[]string{to, "--secret", "s", "--repeats", "--repeats-from", "last"}, `--repeats-from must be first or previous, not "last"`},
+		"lost answers": {[]string{to, "--secret", "s", "--repeats", "--lost-answers", "1"}, `--lost-answers: "1" is not a share`},
+		"seed":         {[]string{to, "--secret", "s", "--seed", "x"}, "--seed"},
 		"api version":  {[]string{to, "--secret", "s", "--api-version", "a\nb"}, "--api-version"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,6 +18,9 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	slug, found := strings.CutPrefix(r.URL.Path, "/callbacks/")
 	if !found || slug == "" || strings.Contains(slug, "/") {
+		if r.Method == http.MethodPost { // perhaps a callback: a wrong URL is found by it
+			h.tally.addUnknown(r, senderText(h.sender(r)))
+		}
 		answerNotFound.write(w, http.StatusNotFound)
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"recall/verify"
 )
@@ -147,12 +148,15 @@ func (e *Event) key() groupKey { return groupKey{e.SourceID, e.BodySHA256} }
 // lockGroups inserts the groups that are new, and locks and reads those that are there.
 func lockGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
 	n := len(order)
-	sources, hashes, firsts, accepted := make([]int64, n), make([][]byte, n), make([]uuid.UUID, n), make([]*uuid.UUID, n)
-	signed, expires := make([]*int64, n), make([]time.Time, n)
+	sources, hashes, firsts, accepted := make([]int64, n), make([][]byte, n), make(uuids, n), make(uuids, n)
+	signed, expires := make(pgtype.FlatArray[pgtype.Int8], n), make([]time.Time, n)
 	for i, g := range order {
-		sources[i], hashes[i], firsts[i], accepted[i], expires[i] = g.SourceID, g.BodySHA256, g.First, g.Accepted, g.ExpiresAt
+		sources[i], hashes[i], firsts[i], expires[i] = g.SourceID, g.BodySHA256, nullID(g.First), g.ExpiresAt
+		if g.Accepted != nil {
+			accepted[i] = nullID(*g.Accepted)
+		}
 		if len(g.SignedAt) > 0 {
-			signed[i] = &g.SignedAt[0]
+			signed[i] = pgtype.Int8{Int64: g.SignedAt[0], Valid: true}
 		}
 	}
 	rows, err := tx.Query(ctx, `

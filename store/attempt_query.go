@@ -143,3 +143,11 @@ func addHistory(ctx context.Context, tx pgx.Tx, eventID uuid.UUID, deliveries []
 	}
 	return nil
 }
+
+// orNull is a column's value, NULL for the zero one.
+func orNull[T comparable](v, zero T) *T {
+	if v == zero {
+		return nil
+	}
+	return &v
+}

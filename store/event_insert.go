@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // insertEvents writes the events, their customers and the commit's own row, in one round trip. It returns the transaction's id.
@@ -51,23 +51,23 @@ const insertEventsSQL = `
 
 // eventColumns are the events of a batch column by column, as unnest takes them.
 type eventColumns struct {
-	id                         []uuid.UUID
+	id                         uuids
 	sourceID                   []int64
 	verdict, reason, signature []string
 	verification               []string
 	answered                   []int16
-	repeatOf                   []*uuid.UUID
+	repeatOf                   uuids
 	arrival                    []int32
-	sender                     []*string
+	sender                     pgtype.FlatArray[pgtype.Text]
 	header, body, bodySHA256   [][]byte
 	size                       []int64
 	isJSON                     []bool
 	entityType, callbackType   []string
 	entityID, apiVersion       []string
-	changedAt                  []*time.Time
+	changedAt                  pgtype.FlatArray[pgtype.Timestamptz]
 	unexpectedType             []bool
 
-	customerEvent            []uuid.UUID
+	customerEvent            uuids
 	customerID, customerPath []string
 }
 
@@ -80,19 +80,18 @@ func (c *eventColumns) add(e *Event) error {
 	if body == nil {
 		body = []byte{}
 	}
-	var sender *string
+	var sender pgtype.Text
 	if e.Sender.IsValid() {
-		text := e.Sender.WithZone("").String()
-		sender = &text
+		sender = pgtype.Text{String: e.Sender.WithZone("").String(), Valid: true}
 	}
-	c.id = append(c.id, e.ID)
+	c.id = append(c.id, nullID(e.ID))
 	c.sourceID = append(c.sourceID, e.SourceID)
 	c.verdict = append(c.verdict, string(e.Verification.Verdict))
 	c.reason = append(c.reason, string(e.Verification.Reason))
 	c.signature = append(c.signature, string(e.Verification.Signature))
 	c.verification = append(c.verification, string(verification))
 	c.answered = append(c.answered, int16(e.Answered))
-	c.repeatOf = append(c.repeatOf, orNull(e.RepeatOf, uuid.Nil))
+	c.repeatOf = append(c.repeatOf, nullID(e.RepeatOf))
 	c.arrival = append(c.arrival, int32(e.Arrival))
 	c.sender = append(c.sender, sender)
 	c.header = append(c.header, encodeHeader(e.Header))
@@ -104,20 +103,18 @@ func (c *eventColumns) add(e *Event) error {
 	c.callbackType = append(c.callbackType, e.Envelope.CallbackType)
 	c.entityID = append(c.entityID, e.Envelope.EntityID)
 	c.apiVersion = append(c.apiVersion, e.APIVersion)
-	c.changedAt = append(c.changedAt, orNull(e.Envelope.ChangedAt, time.Time{}))
+	c.changedAt = append(c.changedAt, pgtype.Timestamptz{Time: e.Envelope.ChangedAt, Valid: !e.Envelope.ChangedAt.IsZero()})
 	c.unexpectedType = append(c.unexpectedType, e.UnexpectedType)
 	for _, link := range e.Envelope.Customers {
-		c.customerEvent = append(c.customerEvent, e.ID)
+		c.customerEvent = append(c.customerEvent, nullID(e.ID))
 		c.customerID = append(c.customerID, link.CustomerID)
 		c.customerPath = append(c.customerPath, link.Path)
 	}
 	return nil
 }
 
-// orNull is a column's value, NULL for the zero one.
-func orNull[T comparable](v, zero T) *T {
-	if v == zero {
-		return nil
-	}
-	return &v
-}
+// uuids is an array as pgx writes it without asking each element how to.
+type uuids = pgtype.FlatArray[pgtype.UUID]
+
+// nullID is a column's value, NULL for the zero one.
+func nullID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: id != uuid.Nil} }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"recall/filter"
@@ -164,7 +165,10 @@ func newFailureRow(f *store.Failure, hasSettings bool, p page) failureRow {
 		State: failureMood(f.State), Trend: newTrend(f.Hours, p.Now),
 	}
 	if row.Title == "" {
-		row.Title, row.Reason = row.Reason, "no cause found"
+		row.Title, row.Reason = row.Reason, ""
+		if strings.HasSuffix(string(f.Reason), "_mismatch") { // others say all there is
+			row.Reason = "nothing that was tried explains it"
+		}
 	}
 	text := failureFilter(f)
 	row.EventsURL, row.ReverifyURL = eventQuery{Text: text}.url(), reverifyURL(text)

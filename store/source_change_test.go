@@ -184,7 +184,7 @@ func TestRotate(t *testing.T) {
 		{Name: "open", Key: "3"}, {Name: "long", Key: "4", Until: noon.Add(1000 * time.Hour)}, {Name: "later", Key: "5", From: noon.Add(time.Hour)},
 	}}
 	before := s.Secrets
-	s.Rotate(verify.Secret{Name: "next", Key: "6"}, 48*time.Hour, noon.Add(300*time.Millisecond))
+	s.Rotate(verify.Secret{Name: "next", Key: "6"}, 48*time.Hour, noon)
 	want := []verify.Secret{
 		before[0], before[1], {Name: "open", Key: "3", Until: noon.Add(48 * time.Hour)}, {Name: "long", Key: "4", Until: noon.Add(48 * time.Hour)},
 		before[4], {Name: "next", Key: "6", From: noon},

@@ -31,7 +31,7 @@ func (s *Source) ValidSecrets(now time.Time) []verify.Secret {
 // Rotate adds a secret that is valid from now on, and ends the others when the overlap is over. What would end sooner
 // anyway still does, and what is not valid yet will be.
 func (s *Source) Rotate(next verify.Secret, overlap time.Duration, now time.Time) {
-	now = now.UTC().Truncate(time.Second)
+	now = now.UTC().Truncate(time.Microsecond) // as the database keeps it
 	until := now.Add(overlap)
 	s.Secrets = slices.Clone(s.Secrets)
 	for i := range s.Secrets {

@@ -152,7 +152,7 @@ func (s *server) secretValidity(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return formError(err)
 	}
-	name, now := r.PostForm.Get("name"), s.Now().UTC().Truncate(time.Second)
+	name, now := r.PostForm.Get("name"), s.Now().UTC()
 	wrong := problems{}
 	source, err := s.changeSource(r, "", func(source *store.Source) error {
 		secret, err := secretOf(source, name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ type sourceCmd struct {
 	List   sourceListCmd   `cmd:"" help:"List the sources."`
 	Show   sourceShowCmd   `cmd:"" help:"Show a source's settings; secrets stay hidden."`
 	Set    sourceSetCmd    `cmd:"" help:"Change a source's settings."`
+	Rotate sourceRotateCmd `cmd:"" help:"Give a source a new secret; the old one stays valid for a while."`
 	Remove sourceRemoveCmd `cmd:"" help:"Remove a source; its events stay."`
 }
 
@@ -27,6 +29,8 @@ type sourceAddCmd struct {
 	Tolerance  time.Duration `default:"5m" help:"How far a signature's time may be from now, past and future."`
 	LateWindow time.Duration `default:"32h" help:"How old a genuine callback may be to be accepted as late (32h covers plenigo's last retry); 0 rejects late ones."`
 	Observe    bool          `help:"Answer rejected callbacks 2xx too. They are kept as rejected, and never sent on."`
+	Expect     []string      `sep:"none" placeholder:"TYPE" help:"A type to expect, such as customer.creation, order.* or *.deletion; once for each. Others are accepted too, and marked. Every type is expected if left out."`
+	Scheme     string        `default:"plenigo" placeholder:"SCHEME" help:"How the sender signs: plenigo, standard-webhooks, or a file with a scheme as JSON."`
 }
 
 func (sourceAddCmd) Help() string {
@@ -50,36 +54,53 @@ func (c *sourceAddCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	if given {
-		source.Secrets = []verify.Secret{newSecret(secret, a.now())}
+		source.Secrets = []verify.Secret{{Name: source.FreeSecretName(a.now(), nil), Key: secret}}
 	}
 	if source.Basic, source.Headers, err = c.credentialFlags.read(&r); err != nil {
+		return err
+	}
+	source.ExpectedTypes = store.ReadTypes(strings.Join(c.Expect, ","))
+	if source.Scheme, err = readScheme(c.Scheme); err != nil {
 		return err
 	}
 	if err := source.Validate(); err != nil {
 		return usagef("%v", err)
 	}
 	return a.withStore(ctx, func(db *store.DB) error {
-		if err := db.CreateSource(ctx, source); err != nil {
-			return err
-		}
-		if err := audit(ctx, db, "source.add", source.Slug, sourceDetail(source)); err != nil {
+		if err := db.CreateSource(ctx, source, sourceNote("source.add", source.Slug, store.SourceChanges(nil, source))); err != nil {
 			return err
 		}
 		return printSetup(a, source)
 	})
 }
 
-// newSecret is named by the day it was entered here, which is how a result tells which one matched.
-func newSecret(key string, now time.Time) verify.Secret {
-	return verify.Secret{Name: now.UTC().Format(time.DateOnly), Key: key}
+// sourceNote is what the audit list will say of a change.
+func sourceNote(action, slug string, detail map[string]any) store.AuditEntry {
+	return store.AuditEntry{Actor: actor(), Action: action, Subject: slug, Detail: detail}
 }
 
-// sourceDetail is what the audit list keeps of a source: no secret.
-func sourceDetail(s *store.Source) map[string]any {
-	return map[string]any{
-		"name": s.Name, "enabled": s.Enabled, "observe": s.Observe, "secrets": len(s.Secrets), "basic": s.Basic != nil,
-		"headers": headerNames(s.Headers), "tolerance": s.Tolerance.String(), "late_window": s.LateWindow.String(),
+// readScheme reads a scheme's name, or the file that holds one.
+func readScheme(text string) (verify.Scheme, error) {
+	if scheme, err := verify.ParseScheme(text); err == nil {
+		if scheme == verify.Plenigo {
+			scheme = verify.Scheme{} // the default
+		}
+		return scheme, nil
 	}
+	f, err := os.Open(text)
+	if err != nil {
+		return verify.Scheme{}, usagef("--scheme: %.80q is neither plenigo nor standard-webhooks nor a file that can be read", text)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxSecretFile))
+	if err != nil {
+		return verify.Scheme{}, fmt.Errorf("--scheme: %w", err)
+	}
+	scheme, err := verify.ParseScheme(string(content))
+	if err != nil {
+		return scheme, usagef("--scheme: %s: %v", text, err)
+	}
+	return scheme, nil
 }
 
 func headerNames(headers []verify.Header) []string {
@@ -170,6 +191,8 @@ type sourceJSON struct {
 	Unreadable        bool         `json:"unreadable"`
 	ToleranceSeconds  int64        `json:"tolerance_seconds"`
 	LateWindowSeconds int64        `json:"late_window_seconds"`
+	Scheme            string       `json:"scheme"`
+	ExpectedTypes     []string     `json:"expected_types"`
 	Secrets           []secretJSON `json:"secrets"`
 	BasicUser         *string      `json:"basic_user"`
 	Headers           []string     `json:"headers"`
@@ -187,6 +210,7 @@ func newSourceJSON(a *app, s *store.Source) sourceJSON {
 	j := sourceJSON{
 		Slug: s.Slug, Name: s.Name, Enabled: s.Enabled, Observe: s.Observe, Demo: s.Demo, Unreadable: s.Unreadable,
 		ToleranceSeconds: int64(s.Tolerance / time.Second), LateWindowSeconds: int64(s.LateWindow / time.Second),
+		Scheme: s.Scheme.String(), ExpectedTypes: append([]string{}, s.ExpectedTypes...),
 		Secrets: []secretJSON{}, Headers: headerNames(s.Headers), URL: a.cfg.callbackURL(s.Slug), CreatedAt: s.CreatedAt,
 	}
 	if s.Basic != nil {
@@ -213,7 +237,7 @@ func sourceState(s *store.Source, now time.Time) string {
 		state = "disabled"
 	case s.Unreadable:
 		state = "unreadable"
-	case !hasSecret(s, now):
+	case len(s.ValidSecrets(now)) == 0:
 		state = "no secret"
 	case s.Observe:
 		state = "observing"
@@ -224,20 +248,11 @@ func sourceState(s *store.Source, now time.Time) string {
 	return state
 }
 
-func hasSecret(s *store.Source, now time.Time) bool {
-	for _, secret := range s.Secrets {
-		if secretState(secret, now) == "valid" {
-			return true
-		}
-	}
-	return false
-}
-
 func secretState(s verify.Secret, now time.Time) string {
 	switch {
 	case now.Before(s.From):
 		return "not yet valid"
-	case !s.Until.IsZero() && !now.Before(s.Until):
+	case !store.SecretValid(s, now):
 		return "over"
 	}
 	return "valid"

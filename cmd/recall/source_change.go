@@ -2,80 +2,46 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"recall/store"
 	"recall/verify"
 )
 
-type sourceShowCmd struct {
-	Slug string `arg:"" help:"The source's slug."`
-}
-
-func (c *sourceShowCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(db *store.DB) error {
-		s, err := findSource(ctx, db, c.Slug)
-		if err != nil {
-			return err
-		}
-		rejected := "answered 401, kept, never sent on"
-		if s.Observe {
-			rejected = "observed: answered 2xx, kept as rejected, never sent on"
-		}
-		rows := [][]string{
-			{"Slug", s.Slug},
-			{"Name", harmless(s.Name)},
-			{"State", sourceState(s, a.now())},
-			{"URL", a.cfg.callbackURL(s.Slug)},
-			{"Tolerance", span(s.Tolerance)},
-			{"Late window", or(span(s.LateWindow), "off: late callbacks are rejected")},
-			{"Rejected callbacks", rejected},
-		}
-		for _, secret := range s.Secrets {
-			words := secretState(secret, a.now())
-			if !secret.From.IsZero() {
-				words += ", from " + utc(secret.From)
-			}
-			if !secret.Until.IsZero() {
-				words += ", until " + utc(secret.Until)
-			}
-			rows = append(rows, []string{"Secret", harmless(secret.Name) + " (hidden): " + words})
-		}
-		if len(s.Secrets) == 0 {
-			rows = append(rows, []string{"Secret", "none: everything is rejected"})
-		}
-		if s.Basic != nil {
-			rows = append(rows, []string{"Basic authentication", "user " + harmless(s.Basic.User) + ", password hidden"})
-		}
-		for _, h := range s.Headers {
-			rows = append(rows, []string{"Header", h.Name + ": (hidden)"})
-		}
-		return writeTable(a.out, append(rows, []string{"Added", utc(s.CreatedAt)}))
-	})
-}
-
 type sourceSetCmd struct {
 	Slug string  `arg:"" help:"The source's slug."`
 	Name *string `placeholder:"NAME" help:"Name for people."`
 	secretFlags
+	EndSecret []string `sep:"none" placeholder:"NAME" help:"Let this secret be valid no longer; it is kept, for checking what arrived before."`
 	credentialFlags
-	NoBasic    bool           `name:"no-basic" help:"Ask for no basic authentication any more."`
-	NoHeader   bool           `name:"no-header" help:"Ask for no header pairs any more."`
-	Tolerance  *time.Duration `placeholder:"5m" help:"How far a signature's time may be from now, past and future."`
-	LateWindow *time.Duration `placeholder:"32h" help:"How old a genuine callback may be to be accepted as late; 0 rejects late ones."`
-	Enable     *bool          `negatable:"disable" help:"Accept callbacks, or (--disable) answer 403 and keep them as rejected."`
-	Observe    *bool          `negatable:"" help:"Answer rejected callbacks 2xx too, or (--no-observe) 401."`
+	NoBasic        bool           `name:"no-basic" help:"Ask for no basic authentication any more."`
+	RemoveHeader   []string       `sep:"none" placeholder:"NAME" help:"Ask for this header no more, once for each."`
+	NoHeader       bool           `name:"no-header" help:"Ask for no header pairs any more."`
+	Tolerance      *time.Duration `placeholder:"5m" help:"How far a signature's time may be from now, past and future."`
+	LateWindow     *time.Duration `placeholder:"32h" help:"How old a genuine callback may be to be accepted as late; 0 rejects late ones."`
+	Expect         []string       `sep:"none" placeholder:"TYPE" help:"The types to expect, in place of those that were: customer.creation, order.*, *.deletion; once for each."`
+	NoExpect       bool           `name:"no-expect" help:"Expect every type."`
+	Scheme         *string        `placeholder:"SCHEME" help:"How the sender signs: plenigo, standard-webhooks, or a file with a scheme as JSON."`
+	Enable         *bool          `negatable:"disable" help:"Accept callbacks, or (--disable) answer 403 and keep them as rejected."`
+	Observe        *bool          `negatable:"" help:"Answer rejected callbacks 2xx too, or (--no-observe) 401."`
+	DropUnreadable bool           `help:"Give up what cannot be decrypted, and disable the source: set it anew, then --enable."`
 }
 
 func (sourceSetCmd) Help() string {
-	return `What is not named stays as it is. A secret, user and password, or header pairs that are given replace those that were
-there, at once: change them at plenigo at the same moment. A running server follows within two seconds.
+	return `What is not named stays as it is. A header pair is added, or takes the place of the one of the same name. A secret that is
+given replaces those that were there, at once: to let the old one stay valid for a while, use recall source rotate. A
+running server follows within two seconds.
 
 Examples:
 
     recall source set shop --secret -
-    recall source set shop --tolerance 10m --no-basic
+    recall source set shop --tolerance 10m --no-basic --header-file headers --remove-header X-Old
+    recall source set shop --expect 'customer.*' --expect order.creation
     recall source set shop --disable`
 }
 
@@ -89,55 +55,136 @@ func (c *sourceSetCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.NoBasic && basic != nil || c.NoHeader && len(headers) > 0 {
+	switch {
+	case c.NoBasic && basic != nil, c.NoHeader && len(headers) > 0:
 		return usagef("--no-basic and --no-header end what --basic and --header ask for; give one or the other")
+	case c.NoExpect && len(c.Expect) > 0:
+		return usagef("--no-expect expects every type, and --expect some; give one or the other")
 	}
+	var scheme verify.Scheme
+	if c.Scheme != nil {
+		if scheme, err = readScheme(*c.Scheme); err != nil {
+			return err
+		}
+	}
+	named := newOne || basic != nil || c.NoBasic || len(headers) > 0 || c.NoHeader || len(c.RemoveHeader) > 0 || len(c.EndSecret) > 0 ||
+		c.Name != nil || c.Tolerance != nil || c.LateWindow != nil || len(c.Expect) > 0 || c.NoExpect || c.Scheme != nil ||
+		c.Enable != nil || c.Observe != nil || c.DropUnreadable
+	if !named {
+		return usagef("nothing to change was named; see recall source set --help")
+	}
+	return a.changeSource(ctx, c.Slug, func(s *store.Source, uses []store.SecretUse) error {
+		if c.DropUnreadable && s.Unreadable {
+			s.Unreadable, s.Enabled = false, false
+		}
+		if newOne {
+			s.Secrets = []verify.Secret{{Name: s.FreeSecretName(a.now(), uses), Key: secret}}
+		}
+		for _, name := range c.EndSecret {
+			if err := endSecret(s, name, a.now()); err != nil {
+				return err
+			}
+		}
+		if basic != nil || c.NoBasic {
+			s.Basic = basic
+		}
+		if c.NoHeader {
+			s.Headers = nil
+		}
+		for _, name := range c.RemoveHeader {
+			if err := removeHeader(s, name); err != nil {
+				return err
+			}
+		}
+		for _, h := range headers {
+			setHeader(s, h)
+		}
+		if len(c.Expect) > 0 || c.NoExpect {
+			s.ExpectedTypes = store.ReadTypes(strings.Join(c.Expect, ","))
+		}
+		if c.Scheme != nil {
+			s.Scheme = scheme
+		}
+		set(&s.Name, c.Name)
+		set(&s.Tolerance, c.Tolerance)
+		set(&s.LateWindow, c.LateWindow)
+		set(&s.Enabled, c.Enable)
+		set(&s.Observe, c.Observe)
+		return nil
+	})
+}
+
+// changeSource changes a source, notes it, and says so. The change may refuse.
+func (a *app) changeSource(ctx context.Context, slug string, change func(*store.Source, []store.SecretUse) error) error {
 	return a.withStore(ctx, func(db *store.DB) error {
-		s, err := findSource(ctx, db, c.Slug)
+		s, err := findSource(ctx, db, slug)
 		if err != nil {
 			return err
 		}
-		var changed []string
-		if newOne {
-			s.Secrets, changed = []verify.Secret{newSecret(secret, a.now())}, append(changed, "secret")
+		uses, err := db.SecretUses(ctx, s.ID)
+		if err != nil {
+			return err
 		}
-		if basic != nil || c.NoBasic {
-			s.Basic, changed = basic, append(changed, "basic")
+		before := *s
+		before.Secrets = slices.Clone(s.Secrets)
+		before.Headers = slices.Clone(s.Headers)
+		if err := change(s, uses); err != nil {
+			return err
 		}
-		if len(headers) > 0 || c.NoHeader {
-			s.Headers, changed = headers, append(changed, "headers")
-		}
-		changed = set(&s.Name, c.Name, "name", changed)
-		changed = set(&s.Tolerance, c.Tolerance, "tolerance", changed)
-		changed = set(&s.LateWindow, c.LateWindow, "late_window", changed)
-		changed = set(&s.Enabled, c.Enable, "enabled", changed)
-		changed = set(&s.Observe, c.Observe, "observe", changed)
-		if len(changed) == 0 {
-			return usagef("nothing to change was named; see recall source set --help")
+		if s.Unreadable {
+			return fmt.Errorf("the source %s holds settings that cannot be decrypted, and would be lost: give the key they were sealed with (RECALL_KEY, RECALL_KEY_FILE), or give them up by --drop-unreadable", slug)
 		}
 		if err := s.Validate(); err != nil {
 			return usagef("%v", err)
 		}
-		if err := db.UpdateSource(ctx, s); err != nil {
+		err = db.UpdateSource(ctx, s, sourceNote("source.set", slug, store.SourceChanges(&before, s)))
+		if errors.Is(err, store.ErrChanged) {
+			return fmt.Errorf("%w; nothing was done: look at it, and run the command again", err)
+		}
+		if err != nil {
 			return err
 		}
-		detail := sourceDetail(s)
-		detail["changed"] = changed
-		if err := audit(ctx, db, "source.set", s.Slug, detail); err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(a.out, "The source %s was changed.\n", s.Slug)
+		_, err = fmt.Fprintf(a.out, "The source %s was changed.\n", slug)
 		return err
 	})
 }
 
-// set changes a setting where a flag was given, and notes its name.
-func set[T any](setting, flag *T, name string, changed []string) []string {
-	if flag == nil {
-		return changed
+func endSecret(s *store.Source, name string, now time.Time) error {
+	i := slices.IndexFunc(s.Secrets, func(secret verify.Secret) bool { return secret.Name == name })
+	if i < 0 {
+		return usagef("--end-secret: the source has no secret %.80q; see recall source show %s", name, s.Slug)
 	}
-	*setting = *flag
-	return append(changed, name)
+	s.Secrets[i].Until = now.UTC()
+	return nil
+}
+
+func removeHeader(s *store.Source, name string) error {
+	i := headerAt(s, name)
+	if i < 0 {
+		return usagef("--remove-header: the source asks for no header %.80q; see recall source show %s", name, s.Slug)
+	}
+	s.Headers = slices.Delete(s.Headers, i, i+1)
+	return nil
+}
+
+func setHeader(s *store.Source, h verify.Header) {
+	if i := headerAt(s, h.Name); i >= 0 {
+		s.Headers[i].Value = h.Value
+		return
+	}
+	s.Headers = append(s.Headers, h)
+}
+
+func headerAt(s *store.Source, name string) int {
+	name = http.CanonicalHeaderKey(name)
+	return slices.IndexFunc(s.Headers, func(h verify.Header) bool { return http.CanonicalHeaderKey(h.Name) == name })
+}
+
+// set changes a setting where a flag was given.
+func set[T any](setting, flag *T) {
+	if flag != nil {
+		*setting = *flag
+	}
 }
 
 type sourceRemoveCmd struct {
@@ -158,10 +205,7 @@ func (c *sourceRemoveCmd) Run(ctx context.Context, a *app) error {
 		if _, err := findSource(ctx, db, c.Slug); err != nil {
 			return err
 		}
-		if err := db.RemoveSource(ctx, c.Slug); err != nil {
-			return err
-		}
-		if err := audit(ctx, db, "source.remove", c.Slug, nil); err != nil {
+		if err := db.RemoveSource(ctx, c.Slug, sourceNote("source.remove", c.Slug, nil)); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(a.out, "The source %s was removed. Its events stay; its secrets are not used any more.\n", c.Slug)

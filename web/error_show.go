@@ -49,7 +49,7 @@ func (s *server) errorView(r *http.Request, err error) errorView {
 		v.Status, v.Title, v.Message = http.StatusServiceUnavailable, tooSlowTitle, tooSlow
 		return v
 	case s.databaseAway(r):
-		v.Status, v.Message = http.StatusServiceUnavailable, "The database does not answer, so nothing can be shown. Callbacks are still taken in if this instance can spool them. Try again in a moment; recall doctor says what is wrong."
+		v.Status, v.Message = http.StatusServiceUnavailable, "The database does not answer, so nothing can be shown. "+s.meanwhile(v.Now)+"Try again in a moment; recall doctor says what is wrong."
 	default:
 		v.Status, v.Message = http.StatusInternalServerError, "Something went wrong in Recall itself. The log has the details under this id."
 	}

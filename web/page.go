@@ -20,6 +20,7 @@ type page struct {
 	Now      time.Time
 	Messages []string // shown once, after something was done
 	pulse    pulse    // zero where nobody is logged in
+	spool    spoolView
 }
 
 // mayChange tells whether who is logged in may change settings.
@@ -38,6 +39,7 @@ func (s *server) newPage(r *http.Request, title string) page {
 	if user := userOf(r); user != nil {
 		p.User, p.Role = user.Name, string(user.Role)
 		p.pulse = s.pulse(r)
+		p.spool = newSpoolView(s.spool(), p.Now)
 	}
 	return p
 }

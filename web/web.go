@@ -43,6 +43,7 @@ type Options struct {
 	Secure     bool     // cookies only over TLS
 	Demo       bool     // marks every page as a demonstration
 	Ready      func(context.Context) error
+	Spool      func() Spool // what waits for the database; nil: nothing does
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"recall/dispatch"
-	"recall/receive"
 	"recall/reverify"
 	"recall/seal"
 	"recall/store"
@@ -39,7 +38,7 @@ type engine struct {
 
 // openEngine opens the database, brings it up to date, and begins the work on it. Workers and loops outlive ctx: they end
 // with close.
-func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, receiver *receive.Handler, receiverURL string) (*engine, error) {
+func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, receiverURL string) (*engine, error) {
 	db, err := a.openDatabase(ctx, key)
 	if err != nil {
 		return nil, err
@@ -47,14 +46,14 @@ func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal
 	h := &engine{db: db}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	h.endWork = endWork
-	if err := c.furnish(ctx, work, h, a, g, key, receiver, receiverURL); err != nil {
+	if err := c.furnish(ctx, work, h, a, g, key, front, receiverURL); err != nil {
 		h.close(stopper(a.log, a.cfg.ShutdownGrace))
 		return nil, err
 	}
 	return h, nil
 }
 
-func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, receiver *receive.Handler, receiverURL string) error {
+func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, receiverURL string) error {
 	db := h.db
 	if err := db.Migrate(ctx); err != nil {
 		return err
@@ -95,7 +94,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	})
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver,
-		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Ready: receiver.Ready, Log: a.log,
+		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Ready: front.receiver.Ready, Spool: front.spoolState, Log: a.log,
 		Test: &testSender{receiver: receiverURL, live: h.live, now: a.now},
 	})
 	if err != nil {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"recall/receive"
 	"recall/store"
+	"recall/web"
 )
 
 // errNoEngine: the database has not been opened yet.
@@ -20,6 +22,17 @@ type front struct {
 	engine    atomic.Pointer[engine]
 	lastKnown *store.Live // nil: none
 	receiver  *receive.Handler
+	spool     *receive.Spool
+	spoolDir  string
+}
+
+// spoolState is the spool as the pages show it.
+func (f *front) spoolState() web.Spool {
+	s := f.spool.Stats()
+	return web.Spool{
+		Events: s.Events, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Oldest: s.Oldest, AwaySince: s.AwaySince,
+		Refused: s.Refused, Damaged: s.Damaged, Full: f.spool.Ready() != nil, Dir: f.spoolDir,
+	}
 }
 
 // RecordEvents makes front a receive.Recorder.
@@ -72,7 +85,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	default:
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "The database has not been reached since the start. Callbacks are taken and kept on this machine's disk; they come into the database as soon as it is back. This page is then here, too.", http.StatusServiceUnavailable)
+		http.Error(w, "The database has not been reached since the start. "+f.spoolState().Taken(time.Now())+" They come into the database as soon as it is back. This page is then here, too.", http.StatusServiceUnavailable)
 		return
 	}
 	w.Write([]byte("ok\n"))

@@ -66,6 +66,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer spool.Close()
+	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
 		Recorder: front, Sources: front, Spool: spool, Tally: tally, Ping: front.ping, MaxBody: a.cfg.MaxBody,
@@ -77,7 +78,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 
 	open := func() error {
-		h, err := c.openEngine(ctx, a, &g, key, front.receiver, addressURL(receiverListener))
+		h, err := c.openEngine(ctx, a, &g, key, front, addressURL(receiverListener))
 		if err == nil {
 			front.engine.Store(h)
 		}

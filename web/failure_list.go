@@ -170,6 +170,7 @@ func newFailureRow(f *store.Failure, hasSettings bool, p page) failureRow {
 			row.Reason = "nothing that was tried explains it"
 		}
 	}
+	row.Title = capital(row.Title)
 	text := failureFilter(f)
 	row.EventsURL, row.ReverifyURL = eventQuery{Text: text}.url(), reverifyURL(text)
 	if f.Sender.IsValid() {
@@ -201,6 +202,14 @@ func failureFilter(f *store.Failure) string {
 	}
 	if f.Sender != (netip.Addr{}) {
 		text += " " + termText(filter.KeySender, f.Sender.String())
+	}
+	return text
+}
+
+// capital begins a text with a capital letter, where it begins with a letter.
+func capital(text string) string {
+	if text != "" && text[0] >= 'a' && text[0] <= 'z' {
+		return strings.ToUpper(text[:1]) + text[1:]
 	}
 	return text
 }

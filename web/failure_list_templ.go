@@ -366,7 +366,7 @@ func failureRowOf(row failureRow, here string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "\"><td><p><strong class=\"first-up\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "\"><td><p><strong>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -817,7 +817,7 @@ func unknownPanel(rows []unknownRow) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<p class=\"panel-body soft\">A wrong URL entered at plenigo shows here: compare the path with the callback URL on the source’s page. They were answered 404, and nothing of them was kept but this. Signed ones carry the header of a plenigo signature; most others are scanners.</p><table class=\"table stacked\"><thead><tr><th scope=\"col\">Path</th><th scope=\"col\">Sender</th><th scope=\"col\">Type of body</th><th scope=\"col\">Signature</th><th scope=\"col\">Requests</th><th scope=\"col\">Seen</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 75, "<p class=\"panel-body soft\">A wrong URL entered at plenigo shows here: compare the path with the callback URL on the source’s page. They were answered 404, and nothing of them was kept but this. Signed ones carry the header of a plenigo signature; most others are scanners.</p><table class=\"table stacked unknown\"><thead><tr><th scope=\"col\">Path</th><th scope=\"col\">Sender</th><th scope=\"col\">Type of body</th><th scope=\"col\">Signature</th><th scope=\"col\">Requests</th><th scope=\"col\">Seen</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

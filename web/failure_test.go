@@ -138,10 +138,10 @@ func TestAFloodOfForgeriesHidesNothing(t *testing.T) {
 	if len(rows) != 2 {
 		t.Fatalf("%d rows: %q", len(rows), page.one(t, ".failures").text())
 	}
-	if text := rows[0].text(); !strings.Contains(text, "signature does not match") || !strings.Contains(text, "198.51.100.66") || !strings.Contains(text, "20") {
+	if text := rows[0].text(); !strings.Contains(text, "Signature does not match") || !strings.Contains(text, "198.51.100.66") || !strings.Contains(text, "20") {
 		t.Errorf("the flood: %q", text)
 	}
-	if text := rows[1].text(); !strings.Contains(text, "a secret of another source") || !strings.Contains(text, "203.0.113.7") {
+	if text := rows[1].text(); !strings.Contains(text, "A secret of another source") || !strings.Contains(text, "203.0.113.7") {
 		t.Errorf("the genuine ones: %q", text)
 	}
 	if label := rows[1].one(t, ".trend").attr("aria-label"); label != "Last 24 hours: 3, the most from 09:00 to 10:00 UTC with 3" {

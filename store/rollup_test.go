@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +44,7 @@ func rollup(t testing.TB, db *store.DB, cause verify.Cause) {
 	}
 }
 
-func TestCountsOfASource(t *testing.T) {
+func TestSecretUses(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
 	db.Now = func() time.Time { return noon.AddDate(0, 0, 1) }
@@ -76,21 +75,6 @@ func TestCountsOfASource(t *testing.T) {
 	if len(uses) != 2 || uses[0].Secret != "first" || uses[0].Events != 3 || uses[1].Events != 3 ||
 		!uses[0].LastUsed.Equal(noon) || !uses[1].LastUsed.Equal(noon.AddDate(0, 0, 1).Add(time.Minute)) {
 		t.Errorf("uses of secrets: %+v", uses)
-	}
-	hour := noon.AddDate(0, 0, 1).Truncate(time.Hour)
-	if err := db.AddUnstored(t.Context(), []store.UnstoredRequests{{s.ID, hour, 503, 2}, {s.ID, hour, 503, 3}}, nil); err != nil {
-		t.Fatal(err)
-	}
-	days, err := db.SourceDays(t.Context(), s.ID, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []store.SourceDay{
-		{Day: noon.AddDate(0, 0, 1).Truncate(24 * time.Hour), Verified: 1, Rejected: 4, Failures: 9},
-		{Day: noon.Truncate(24 * time.Hour), Verified: 5},
-	}
-	if !slices.EqualFunc(days, want, func(a, b store.SourceDay) bool { a.Day = a.Day.UTC(); return a == b }) {
-		t.Errorf("days: %+v, want %+v", days, want)
 	}
 }
 

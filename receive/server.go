@@ -13,7 +13,7 @@ const (
 	ReadTimeout       = 30 * time.Second // the whole request
 	WriteTimeout      = 60 * time.Second // from the end of the headers: reading the body, waiting for the commit, answering
 	IdleTimeout       = 120 * time.Second
-	MaxHeaderBytes    = 64 << 10
+	MaxHeaderBytes    = 16 << 10 // plenigo's are below 1 KiB; net/http holds them before anybody counts what is held, on every connection
 )
 
 // mostHeader is what really comes through: net/http takes 4 KiB more than it is told.

@@ -44,7 +44,7 @@ func startLoader(url string, connections int) *loader {
 	for range connections {
 		l.done.Go(func() {
 			for ctx.Err() == nil {
-				if !l.send() { // a short rest for one that is down
+				if !l.send(l.client) { // a short rest for one that is down
 					select {
 					case <-ctx.Done():
 					case <-time.After(20 * time.Millisecond):
@@ -62,7 +62,7 @@ func (l *loader) end() {
 }
 
 // send sends one callback, and tells whether it was answered 2xx. Bodies hold any bytes, and differ in size.
-func (l *loader) send() bool {
+func (l *loader) send(client *http.Client) bool {
 	n := l.serial.Add(1)
 	body := fmt.Appendf(nil, `{"entityType":"CUSTOMER","callbackType":"CHANGE","entityId":"%d","entity":{"customerId":"%d","note":"%s`, n, n%1000, bytes.Repeat([]byte("é"), int(n*37%2000)))
 	body = append(body, 0xff, 0x00, byte(n))
@@ -78,7 +78,7 @@ func (l *loader) send() bool {
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(verify.HeaderSignature, verify.Sign(secret, time.Now(), body))
-	w, err := l.client.Do(r)
+	w, err := client.Do(r)
 	if err != nil {
 		l.failed.Add(1)
 		return false

@@ -94,8 +94,6 @@ func sign(header http.Header, t *task, now time.Time) error {
 		}
 		header.Set(plenigo.HeaderSignature, verify.Sign(key, now, t.event.Body))
 		return nil
-	case store.SigningStandardWebhooks:
-		return errors.New("not sent: standard-webhooks needs a secret of the destination's own, which this version of Recall does not keep yet; choose plenigo or none")
 	}
 	return fmt.Errorf("not sent: the signing %q is not known to this version of Recall", t.destination.Signing)
 }

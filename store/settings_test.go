@@ -34,7 +34,7 @@ func shop() *store.Source {
 func crm() *store.Destination {
 	match := "source:shop type:customer.*"
 	return &store.Destination{
-		Name: "crm", URL: "https://crm.example/in?a=b", Match: &match, Signing: store.SigningStandardWebhooks,
+		Name: "crm", URL: "https://crm.example/in?a=b", Match: &match, Signing: store.SigningNone,
 		Headers: []verify.Header{{Name: "Authorization", Value: "Bearer s3cret <&> ü"}, {Name: "X-A", Value: "s3cret-a"}},
 		Timeout: store.DefaultTimeout, RetrySchedule: store.DefaultRetrySchedule(), State: store.DestinationPaused, Demo: true,
 	}

@@ -54,9 +54,11 @@ func (d *Destination) Validate(now time.Time) error {
 		}
 	}
 	switch d.Signing {
-	case SigningPlenigo, SigningStandardWebhooks, SigningNone:
+	case SigningPlenigo, SigningNone:
+	case SigningStandardWebhooks:
+		return fmt.Errorf("the signing %s needs a secret of the destination's own, which cannot be kept yet: choose %s or %s", SigningStandardWebhooks, SigningPlenigo, SigningNone)
 	default:
-		return fmt.Errorf("the signing %.80q must be one of %s, %s, %s", string(d.Signing), SigningPlenigo, SigningStandardWebhooks, SigningNone)
+		return fmt.Errorf("the signing %.80q must be %s or %s", string(d.Signing), SigningPlenigo, SigningNone)
 	}
 	switch d.State {
 	case DestinationActive, DestinationPaused, DestinationBroken:

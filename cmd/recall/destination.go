@@ -24,7 +24,7 @@ type destinationAddCmd struct {
 	Name       string        `required:"" placeholder:"NAME" help:"Name of the destination: lower-case letters, digits and hyphens."`
 	URL        string        `name:"url" required:"" placeholder:"URL" help:"Where to send, by POST. Private addresses are refused when sending, unless RECALL_EGRESS_ALLOW names them."`
 	Match      *string       `placeholder:"FILTER" help:"Send arriving events that fulfil this filter; an empty one sends every accepted event. Without it events are only sent by hand."`
-	Signing    string        `default:"plenigo" help:"plenigo: a fresh plenigo-signature by the source's secret, so that consumers built for plenigo accept it; standard-webhooks; none."`
+	Signing    string        `default:"plenigo" help:"plenigo: a fresh plenigo-signature by the source's secret, so that consumers built for plenigo accept it; or none."`
 	Timeout    time.Duration `default:"30s" help:"How long an answer may take."`
 	Retry      *string       `placeholder:"WAITS" help:"How long to wait before each retry, such as 30s,2m,10m; an empty text for no retry. 30s,2m,10m,1h,6h,24h if left out."`
 	Header     []string      `sep:"none" placeholder:"'Name: value'" help:"A header to send along, once for each; \"-\" reads standard input, one a line. Other users of this machine can see a flag."`

@@ -294,13 +294,15 @@ func TestBrowserNoSidewaysScrolling(t *testing.T) {
 	must(t, err)
 	run, err := s.db.CreateReverifyRun(t.Context(), "customer:"+long, long, long)
 	must(t, err)
+	must(t, s.db.AddUnstored(t.Context(), nil, []store.UnknownRequest{{Path: "/callbacks/" + long, Sender: "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff", ContentType: long}}))
+	must(t, s.db.Rollup(t.Context(), func(*store.Event) verify.Cause { return verify.CauseBodyUnicodeEscapes }))
 	b := s.openTab(t)
 	b.logIn("anna")
 	for _, width := range []int64{390, 1280} {
 		b.do(chromedp.EmulateViewport(width, 844))
 		for _, path := range []string{
 			"/events", "/events?q=" + long, "/events?q=customer:1", "/events/" + plain.ID.String(), "/events/" + evil.ID.String(),
-			"/events/" + evil.ID.String() + "?view=hex", "/events/" + refused.ID.String(), "/reverify", runURL(run.ID), "/reverify/new?q=" + long, "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
+			"/events/" + evil.ID.String() + "?view=hex", "/events/" + refused.ID.String(), "/reverify", runURL(run.ID), "/reverify/new?q=" + long, "/failures?state=all", "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
 		} {
 			b.open(path)
 			if over := asks[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {

@@ -39,12 +39,9 @@ func newCounter(t *testing.T) *counter {
 	return c
 }
 
-// The secrets of two sources were mixed up for an hour. The page names the cause, the secret is added, what was rejected is
-// re-verified and released, and the destination has each callback once: those of the hour, a repeat of one of them, and one
-// that came after.
-func TestBrowserWrongSecretForAnHour(t *testing.T) {
-	t.Parallel()
-	const shopSecret, blogSecret = "what plenigo shows for the shop", "what plenigo shows for the blog"
+// newWholeSite is a site that really sends and re-verifies.
+func newWholeSite(t *testing.T) (*site, *store.Live) {
+	t.Helper()
 	var live *store.Live
 	s := newSite(t, func(o *Options) {
 		var err error
@@ -59,6 +56,16 @@ func TestBrowserWrongSecretForAnHour(t *testing.T) {
 		go reverifier.Run(t.Context())
 		o.Redispatch, o.Reverify = dispatcher, reverifier
 	})
+	return s, live
+}
+
+// The secrets of two sources were mixed up for an hour. The page names the cause, the secret is added, what was rejected is
+// re-verified and released, and the destination has each callback once: those of the hour, a repeat of one of them, and one
+// that came after.
+func TestBrowserWrongSecretForAnHour(t *testing.T) {
+	t.Parallel()
+	const shopSecret, blogSecret = "what plenigo shows for the shop", "what plenigo shows for the blog"
+	s, live := newWholeSite(t)
 	s.addUser(t, "chief", store.RoleAdmin)
 	crm := newCounter(t)
 	everything := ""

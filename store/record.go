@@ -81,7 +81,7 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	if err := db.ensurePartitions(ctx, events); err != nil {
 		return err
 	}
-	tx, err := db.pool.Begin(ctx)
+	tx, err := db.writers.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("beginning a transaction: %w", err)
 	}

@@ -22,8 +22,11 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the commit unknown")
 )
 
-// maxConns is how many connections a DB opens at most, unless the URL says pool_max_conns.
-const maxConns = 20
+// Connections a DB opens at most: maxConns, unless the URL says pool_max_conns, and maxWriters besides for recording.
+const (
+	maxConns   = 20
+	maxWriters = 4
+)
 
 // DB is the store. Its fields may be set before first use.
 type DB struct {
@@ -31,8 +34,9 @@ type DB struct {
 	Log          *slog.Logger
 	KeepSettings string // file in which Live keeps the settings, sealed, for ReadLastKnown; "": none
 
-	pool *pgxpool.Pool
-	key  seal.Key
+	pool    *pgxpool.Pool
+	writers *pgxpool.Pool // for recording alone, so that no page and no worker keeps a callback waiting
+	key     seal.Key
 
 	parts partitions
 	hook  func(ctx context.Context, tx pgx.Tx, events []*Event) error
@@ -60,14 +64,25 @@ func Open(ctx context.Context, url string, key seal.Key, log *slog.Logger) (*DB,
 	if err != nil {
 		return nil, fmt.Errorf("preparing database connections: %w", err)
 	}
+	writing := config.Copy()
+	writing.MaxConns = maxWriters
+	writing.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan" // the same few statements, with arrays of any length
+	writers, err := pgxpool.NewWithConfig(ctx, writing)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("preparing database connections: %w", err)
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &DB{Now: time.Now, Log: log, pool: pool, key: key}, nil
+	return &DB{Now: time.Now, Log: log, pool: pool, writers: writers, key: key}, nil
 }
 
 // Close ends all connections, and waits for those in use.
-func (db *DB) Close() { db.pool.Close() }
+func (db *DB) Close() {
+	db.writers.Close()
+	db.pool.Close()
+}
 
 // Pool is for River, which has tables of its own.
 func (db *DB) Pool() *pgxpool.Pool { return db.pool }

@@ -25,8 +25,19 @@ var beginRead = fmt.Sprintf(`
 	SET LOCAL plan_cache_mode = force_custom_plan`, readTime.Milliseconds())
 
 // read runs the queries of one page, so that the page agrees with itself. ErrTooSlow when one of them takes too long.
+// Connections that died while they were idle, as all have when the database was started again, are left for a living one.
 func (db *DB) read(ctx context.Context, queries func(tx pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: beginRead}, queries)
+	begun := false
+	try := func() error {
+		return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: beginRead}, func(tx pgx.Tx) error {
+			begun = true
+			return queries(tx)
+		})
+	}
+	err := try()
+	for tries := 0; !begun && tries < maxConns && pgconn.SafeToRetry(err) && ctx.Err() == nil; tries++ {
+		err = try()
+	}
 	var pg *pgconn.PgError
 	if ctx.Err() == nil && errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
 		return fmt.Errorf("%w (%s)", ErrTooSlow, pg.Message)

@@ -82,7 +82,7 @@ func TestCallbacksWholeWay(t *testing.T) {
 	r = h.run("", append([]string{"simulate", "--to", url + "/callbacks/shop", "--type", "order.creation"}, append(credentials, "--secret-file", "-")[2:]...)...)
 	r.want(t, 2, "--secret is empty")
 	r = h.run("wrong", append([]string{"simulate", "--to", url + "/callbacks/shop", "--type", "order.creation", "--secret-file", "-"}, credentials[2:]...)...)
-	r.want(t, 1, "order.creation", "401 rejected signature_mismatch 0", "1 of 1 callback was not answered 2xx")
+	r.want(t, 1, "order.creation", "401 rejected signature_mismatch 0", "1 of 1 callback was not accepted")
 	h.run("", "simulate", "--to", url+"/callbacks/sohp", "--secret", "s", "--count", "1").want(t, 1, "404")
 
 	events := h.events("verdict:verified")

@@ -705,7 +705,7 @@ func secretsPanel(v sourceShowView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 60, "</tbody></table><p class=\"panel-note\">A callback is genuine if any secret that is valid at its arrival fits. Counts are a few seconds behind.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 60, "</tbody></table><p class=\"panel-note\">A callback is genuine if any secret that is valid at its arrival fits. Counts are a few seconds behind, and leave test callbacks out.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -116,11 +116,20 @@ func printSetup(a *app, s *store.Source) error {
 	var b strings.Builder
 	line := func(name, value string) { fmt.Fprintf(&b, "  %-16s%s\n", name, value) }
 	url := a.cfg.callbackURL(s.Slug)
-	fmt.Fprintf(&b, "The source %s was added.\n\nEnter at plenigo, in the Merchant Backend under Settings > Development > Callbacks:\n\n", s.Slug)
+	plenigo := s.Scheme == (verify.Scheme{})
+	where, secret := "Enter at the sender:", "It must be the one the sender signs with"
+	if plenigo {
+		where = "Enter at plenigo, in the Merchant Backend under Settings > Development > Callbacks:"
+		secret = "plenigo shows the secret once the callback is saved"
+	}
+	fmt.Fprintf(&b, "The source %s was added.\n\n%s\n\n", s.Slug, where)
 	line("URL", url)
-	if s.Basic == nil && len(s.Headers) == 0 {
+	switch {
+	case !plenigo:
+		line("Signing scheme", harmless(s.Scheme.Name))
+	case s.Basic == nil && len(s.Headers) == 0:
 		line("Authentication", `none: leave "Endpoint requires authentication" unticked`)
-	} else {
+	default:
 		line("Authentication", `tick "Endpoint requires authentication", then`)
 	}
 	if s.Basic != nil {
@@ -137,13 +146,15 @@ func printSetup(a *app, s *store.Source) error {
 		simulate += " --header-file FILE"
 	}
 	if len(s.Secrets) == 0 {
-		fmt.Fprintf(&b, "\nThe source has no secret yet, so it rejects everything. plenigo shows the secret once the callback is saved; enter it with\n\n  %s source set %s --secret -\n",
-			program(), s.Slug)
+		fmt.Fprintf(&b, "\nThe source has no secret yet, so it rejects everything. %s; enter it with\n\n  %s source set %s --secret -\n",
+			secret, program(), s.Slug)
 	}
 	if a.cfg.PublicURL == "" {
-		b.WriteString("\nRECALL_PUBLIC_URL is not set, so this URL is the one on this machine. plenigo needs the one that reaches it from outside.\n")
+		b.WriteString("\nRECALL_PUBLIC_URL is not set, so this URL is the one on this machine. The sender needs the one that reaches it from outside.\n")
 	}
-	fmt.Fprintf(&b, "\nTry it, with recall serve running:\n\n%s --type customer.creation\n", simulate)
+	if plenigo {
+		fmt.Fprintf(&b, "\nTry it, with recall serve running:\n\n%s --type customer.creation\n", simulate)
+	}
 	_, err := io.WriteString(a.out, b.String())
 	return err
 }

@@ -193,6 +193,11 @@ func TestSourceSetOneThingAtATime(t *testing.T) {
 		t.Errorf("scheme: %+v", s)
 	}
 	h.run("", "source", "show", "shop").want(t, 0, "every type", `"name":"mine"`)
+	r := h.run("", "source", "add", "--slug", "hooks", "--scheme", "standard-webhooks", "--secret", "whsec_c2VjcmV0")
+	r.want(t, 0, "Enter at the sender", "standard-webhooks")
+	if strings.Contains(r.out, "Merchant Backend") || strings.Contains(r.out, "simulate") {
+		t.Errorf("another sender is set up as plenigo: %s", r.out)
+	}
 	h.run("", "source", "set", "shop", "--scheme", "plenigo", "--expect", "order.*, *.deletion").want(t, 0)
 	h.run("", "source", "list", "--json").want(t, 0, `"scheme":"plenigo"`, `"expected_types":["order.*","*.deletion"]`)
 	entries, err := h.db.ListAudit(t.Context(), "shop", 10)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -29,6 +31,7 @@ func (c *serveCmd) Help() string {
 // Run opens everything from the listeners up, and ends it in the opposite order.
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away, and callbacks come on
+	boundMemory(a.cfg.MaxBody)
 	receiverListener, err := openListener("RECALL_RECEIVER_ADDR", a.cfg.ReceiverAddr)
 	if err != nil {
 		return err
@@ -146,6 +149,14 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return nil
 	case err := <-failed:
 		return err
+	}
+}
+
+// boundMemory has garbage collected sooner once a flood fills the room for callbacks, unless GOMEMLIMIT says otherwise. What
+// is held at once is bounded by the receiver; this keeps what it has let go of from doubling it.
+func boundMemory(maxBody int64) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(96<<20 + max(64<<20, 4*maxBody))
 	}
 }
 

@@ -28,6 +28,7 @@ type cli struct {
 	Event       eventCmd       `cmd:"" help:"List, show, redispatch and re-verify events."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
+	Doctor      doctorCmd      `cmd:"" help:"Say what is wrong, and what to do about it."`
 	Verify      verifyCmd      `cmd:"" help:"Check one captured request offline, and explain the result."`
 }
 

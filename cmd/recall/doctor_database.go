@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"recall/seal"
+	"recall/store"
+)
+
+const (
+	lagMost     = time.Minute // that the counts may be behind
+	partsLeast  = 14 * 24 * time.Hour
+	overdueLook = time.Hour // how old an open delivery may be before somebody should look
+)
+
+// again is what to do about a question that went wrong though the database answers.
+const again = "try again, and see what PostgreSQL's log says"
+
+// database looks at the database and what is in it. Where it cannot be opened, or holds another schema, the rest is left out.
+func (d *doctor) database(ctx context.Context, key seal.Key) {
+	if err := d.app.needDatabase(); err != nil {
+		d.say("database", fail("", "%v", err)) // it says what to do
+		return
+	}
+	db, err := d.app.openDatabase(ctx, key)
+	if err != nil {
+		do := "let PostgreSQL run, and check RECALL_DATABASE_URL; callbacks are spooled meanwhile"
+		if d.app.cfg.DatabaseURL == "" {
+			do = "see the newest log in the folder postgres/log of the data folder; callbacks are spooled meanwhile"
+		}
+		d.say("database", fail(do, "%v", err))
+		return
+	}
+	defer db.Close()
+	server, err := db.ServerHealth(ctx)
+	if err != nil {
+		d.say("database", fail("let the user of RECALL_DATABASE_URL read the database", "%v", err))
+		return
+	}
+	d.say("database", serverFinding(server))
+	d.say("durability", durability(server))
+	if err := db.CheckSchema(ctx); err != nil {
+		d.say("schema", schemaFinding(err))
+		return
+	}
+	d.say("schema", ok("this program's"))
+	d.say("key fits", keyFits(ctx, db.DB, key))
+	d.say("partitions", d.partitions(ctx, db.DB))
+	d.say("counts", d.counts(ctx, db.DB))
+	d.say("deliveries", d.deliveries(ctx, db.DB))
+	d.say("sources", d.sources(ctx, db.DB))
+}
+
+func serverFinding(h *store.ServerHealth) finding {
+	switch {
+	case h.VersionNumber < store.LeastVersion:
+		return fail("use PostgreSQL 15 or newer", "it answers, and is PostgreSQL %s", h.Version)
+	case h.Standby:
+		return fail("name the primary in RECALL_DATABASE_URL, or all hosts with target_session_attrs=read-write", "it answers, and is a standby that takes no writes")
+	}
+	return ok("PostgreSQL %s answers", h.Version)
+}
+
+func durability(h *store.ServerHealth) finding {
+	if len(h.Unsafe) > 0 {
+		return fail("turn them on in postgresql.conf (or with ALTER SYSTEM, ALTER ROLE, ALTER DATABASE) and reload: a crash can lose what was answered 2xx", "%s", strings.Join(h.Unsafe, ", "))
+	}
+	return ok("fsync, full_page_writes and synchronous_commit are on")
+}
+
+func schemaFinding(err error) finding {
+	switch {
+	case errors.Is(err, store.ErrSchemaOlder):
+		return fail("run `recall migrate up`; a start of `recall serve` does it, too", "it is older than this program")
+	case errors.Is(err, store.ErrSchemaNewer):
+		return fail("", "%v", err)
+	}
+	return fail("let the user of RECALL_DATABASE_URL own the tables", "%v", err)
+}
+
+func keyFits(ctx context.Context, db *store.DB, key seal.Key) finding {
+	id, err := db.KeyID(ctx)
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case id == "":
+		return ok("nothing is sealed yet")
+	case key == (seal.Key{}):
+		return fail("give back the key of name "+id+" (RECALL_KEY, RECALL_KEY_FILE, or the file key in RECALL_DATA_DIR)", "there is no key to open the secrets with")
+	case id != key.ID():
+		return fail("give it the key it had before (RECALL_KEY, RECALL_KEY_FILE, or the file key in RECALL_DATA_DIR); without it the secrets of the sources have to be entered anew",
+			"the secrets in the database are sealed with key %s, and this is key %s", id, key.ID())
+	}
+	return ok("it is the one that the secrets are sealed with")
+}
+
+func (d *doctor) partitions(ctx context.Context, db *store.DB) finding {
+	until, err := db.PartitionsUntil(ctx)
+	const do = "start `recall serve`, which makes them every 10 minutes, and see its log for what hinders it"
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case !until.After(d.app.now()):
+		return fail(do, "there are none for this week")
+	case until.Sub(d.app.now()) < partsLeast:
+		return warn(do, "they last until %s", until.Format(time.DateOnly))
+	}
+	return ok("made until %s", until.Format(time.DateOnly))
+}
+
+func (d *doctor) counts(ctx context.Context, db *store.DB) finding {
+	at, err := db.CountedAt(ctx)
+	const do = "start `recall serve`, which counts every 2 seconds, and see its log for what hinders it; until then failures and counts on the pages are behind"
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case at.IsZero():
+		return warn(do, "nothing was counted yet")
+	case d.app.now().Sub(at) > lagMost:
+		return warn(do, "they are as of %s", utc(at))
+	}
+	return ok("as of %s", utc(at))
+}
+
+func (d *doctor) deliveries(ctx context.Context, db *store.DB) finding {
+	oldest, err := db.OldestOpenDelivery(ctx)
+	if errors.Is(err, store.ErrTooSlow) {
+		return warn("try again while less is going on", "the oldest one that waits was not found in time")
+	}
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case oldest == nil:
+		return ok("none waits")
+	}
+	text := fmt.Sprintf("the oldest that waits was made %s, for the destination %s", utc(oldest.CreatedAt), oldest.Destination)
+	switch {
+	case d.app.now().Sub(oldest.CreatedAt) < overdueLook:
+		return ok("%s", text)
+	case oldest.State != store.DestinationActive:
+		return warn("`recall destination resume "+oldest.Destination+"` once it may be sent to again", "%s, which is %s", text, oldest.State)
+	}
+	return warn("see its attempts on the destination's page, and whether `recall serve` runs with RECALL_WORKERS above 0", "%s", text)
+}
+
+// sources looks for those that reject everything because of how they are set.
+func (d *doctor) sources(ctx context.Context, db *store.DB) finding {
+	sources, err := db.ListSources(ctx)
+	if err != nil {
+		return fail(again, "%v", err)
+	}
+	var without, unreadable []string
+	enabled := 0
+	for _, s := range sources {
+		if !s.Enabled {
+			continue
+		}
+		enabled++
+		valid := false
+		for _, secret := range s.Secrets {
+			valid = valid || secret.ValidAt(d.app.now())
+		}
+		switch {
+		case s.Unreadable:
+			unreadable = append(unreadable, s.Slug)
+		case !valid:
+			without = append(without, s.Slug)
+		}
+	}
+	switch {
+	case enabled == 0:
+		return warn("add one with `recall source add`", "none is enabled")
+	case len(unreadable) > 0:
+		return fail("give the program the key they were sealed with, or enter their secrets anew with `recall source set`", "settings that cannot be read, so that all is rejected: %s", strings.Join(unreadable, ", "))
+	case len(without) > 0:
+		return warn("enter plenigo's secret with `recall source set SLUG --secret -`, or disable the source", "without a secret that is valid now, so that all is rejected: %s", strings.Join(without, ", "))
+	}
+	return ok("%s a secret that is valid now", counted(enabled, "is enabled, and has", "are enabled, and each has"))
+}

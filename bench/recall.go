@@ -123,20 +123,43 @@ func measureRecall(ctx context.Context, o options, r *report) error {
 		return err
 	}
 	before := measure(i.Process.Pid, i.dataDir)
-	result, err := load{addr: i.addr, path: path, connections: 64, time: o.time}.run(ctx)
+	last, err := load{addr: i.addr, path: path, connections: 64, time: o.time}.run(ctx)
 	if err != nil {
 		return err
 	}
 	after := measure(i.Process.Pid, i.dataDir)
-	n := float64(len(result.latencies))
+	n := float64(len(last.latencies))
 	r.cost.cpu = float64((after.cpu - before.cpu).Microseconds()) / n
 	r.cost.postgresCPU = float64((after.postgresCPU - before.postgresCPU).Microseconds()) / n
 	r.cost.rss = after.peakRSS
+	answered := len(last.latencies)
+	for _, l := range []*result{&r.recall.max64, &r.recall.max256, &r.recall.at1000, &r.recall.at5000} {
+		answered += len(l.latencies)
+	}
+	if err := i.checkLoad(ctx, answered, 0); err != nil {
+		return err
+	}
 	return i.query(ctx, `
 		SELECT (SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables
 				WHERE relname ~ '^(events|event_customers|arrival_groups|commits)')::float8 / count(*),
 			avg(octet_length(header) + octet_length(body))::float8
 		FROM events`, &r.cost.stored, &r.cost.received)
+}
+
+// checkLoad makes sure that what was measured is what is meant: callbacks of their own, committed and not spooled, each with
+// its deliveries.
+func (i *instance) checkLoad(ctx context.Context, answered, destinations int) error {
+	var events, repeats, deliveries int
+	err := i.query(ctx, `
+		SELECT count(*), count(*) FILTER (WHERE arrival > 1), (SELECT count(*) FROM deliveries) FROM events`, &events, &repeats, &deliveries)
+	if err != nil {
+		return err
+	}
+	if events < answered || repeats > 0 || deliveries != events*destinations {
+		return fmt.Errorf("%d answered 2xx, but %d events are in the database, %d of them repeats, with %d deliveries for %d destinations",
+			answered, events, repeats, deliveries, destinations)
+	}
+	return nil
 }
 
 // measureDestinations repeats the highest rate with 1 and 10 destinations that match every event.
@@ -159,6 +182,9 @@ func measureDestinations(ctx context.Context, o options, r *report) error {
 		}
 		time.Sleep(3 * time.Second) // a changed setting holds within 2 s
 		if r.destinations[n], err = (load{addr: i.addr, path: path, connections: 64, time: o.time}).run(ctx); err != nil {
+			return err
+		}
+		if err := i.checkLoad(ctx, len(r.destinations[n].latencies), n); err != nil {
 			return err
 		}
 		if err := i.stop(); err != nil {

@@ -106,8 +106,7 @@ func signingKey(s *store.Source, now time.Time) (string, error) {
 	var newest *verify.Secret
 	for i := range s.Secrets {
 		secret := &s.Secrets[i]
-		valid := !now.Before(secret.From) && (secret.Until.IsZero() || now.Before(secret.Until))
-		if valid && (newest == nil || !secret.From.Before(newest.From)) {
+		if secret.ValidAt(now) && (newest == nil || !secret.From.Before(newest.From)) {
 			newest = secret
 		}
 	}

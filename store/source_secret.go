@@ -12,16 +12,11 @@ import (
 // still send with the old one: its last retry comes 24 or 31 hours after the first attempt (REFERENCE §4).
 const DefaultOverlap = 48 * time.Hour
 
-// SecretValid tells whether a secret counts at a time.
-func SecretValid(s verify.Secret, now time.Time) bool {
-	return !now.Before(s.From) && (s.Until.IsZero() || now.Before(s.Until))
-}
-
 // ValidSecrets returns the secrets that are valid at a time, oldest first.
 func (s *Source) ValidSecrets(now time.Time) []verify.Secret {
 	var valid []verify.Secret
 	for _, secret := range s.Secrets {
-		if SecretValid(secret, now) {
+		if secret.ValidAt(now) {
 			valid = append(valid, secret)
 		}
 	}
@@ -36,7 +31,7 @@ func (s *Source) Rotate(next verify.Secret, overlap time.Duration, now time.Time
 	s.Secrets = slices.Clone(s.Secrets)
 	for i := range s.Secrets {
 		secret := &s.Secrets[i]
-		if SecretValid(*secret, now) && (secret.Until.IsZero() || secret.Until.After(until)) {
+		if secret.ValidAt(now) && (secret.Until.IsZero() || secret.Until.After(until)) {
 			secret.Until = until
 		}
 	}
@@ -83,7 +78,7 @@ const spareAfter = DefaultOverlap
 func (s *Source) SpareSecrets(uses []SecretUse, now time.Time) []Spare {
 	var spare []Spare
 	for i, old := range s.Secrets {
-		if !SecretValid(old, now) || !old.Until.IsZero() {
+		if !old.ValidAt(now) || !old.Until.IsZero() {
 			continue
 		}
 		last := used(uses, old.Name).LastUsed
@@ -94,7 +89,7 @@ func (s *Source) SpareSecrets(uses []SecretUse, now time.Time) []Spare {
 			}
 		}
 		for _, newer := range s.Secrets[i+1:] {
-			if SecretValid(newer, now) && used(uses, newer.Name).LastUsed.After(needed) && now.Sub(needed) > spareAfter {
+			if newer.ValidAt(now) && used(uses, newer.Name).LastUsed.After(needed) && now.Sub(needed) > spareAfter {
 				spare = append(spare, Spare{Secret: old.Name, Newer: newer.Name, Since: last, Unused: now.Sub(needed)})
 				break
 			}

@@ -9,9 +9,6 @@ import (
 	"recall/store"
 )
 
-// minPassword is short enough for a passphrase of three words and long enough against guessing.
-const minPassword = 10
-
 // accountView is the model of the page about one's own account.
 type accountView struct {
 	page
@@ -42,10 +39,10 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, status, accountPage(v))
 	}
 	switch {
-	case utf8.RuneCountInString(password) < minPassword:
-		return reject(http.StatusBadRequest, fmt.Sprintf("The new password needs at least %d characters.", minPassword))
-	case len(password) > maxPassword:
-		return reject(http.StatusBadRequest, fmt.Sprintf("The new password may have at most %d bytes.", maxPassword))
+	case utf8.RuneCountInString(password) < store.MinPassword:
+		return reject(http.StatusBadRequest, fmt.Sprintf("The new password needs at least %d characters.", store.MinPassword))
+	case len(password) > store.MaxPassword:
+		return reject(http.StatusBadRequest, fmt.Sprintf("The new password may have at most %d bytes.", store.MaxPassword))
 	case password != again:
 		return reject(http.StatusBadRequest, "The two new passwords differ.")
 	}

@@ -20,11 +20,8 @@ type loginView struct {
 	Error string
 }
 
-// maxName and maxPassword bound what is compared, hashed and logged.
-const (
-	maxName     = 100
-	maxPassword = 1000
-)
+// maxName bounds what is compared and logged.
+const maxName = 100
 
 func (s *server) loginShow(w http.ResponseWriter, r *http.Request) error {
 	next := localPath(r.FormValue("next"))
@@ -78,7 +75,7 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 
 // checkPassword lets only a few checks run at once.
 func (s *server) checkPassword(r *http.Request, name, password string) (*store.User, error) {
-	if len(name) > maxName || len(password) > maxPassword {
+	if len(name) > maxName || len(password) > store.MaxPassword {
 		return nil, store.ErrNotFound
 	}
 	select {

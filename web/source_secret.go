@@ -66,7 +66,7 @@ func newSecretView(secret verify.Secret, now time.Time) secretView {
 	case now.Before(secret.From):
 		v.State, v.Usable = mood{toneIdle, "clock", "not yet"}, false
 		v.Validity = "from " + setTime(secret.From)
-	case !store.SecretValid(secret, now):
+	case !secret.ValidAt(now):
 		v.State, v.Usable = mood{toneIdle, "dash", "over"}, false
 	}
 	return v

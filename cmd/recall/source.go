@@ -263,7 +263,7 @@ func secretState(s verify.Secret, now time.Time) string {
 	switch {
 	case now.Before(s.From):
 		return "not yet valid"
-	case !store.SecretValid(s, now):
+	case !s.ValidAt(now):
 		return "over"
 	}
 	return "valid"

@@ -48,6 +48,7 @@ type Options struct {
 	AllowAddr   []netip.AddrPort // exact internal addresses let through besides: the demo's own receivers
 	Workers     int              // concurrent attempts; 0: only enqueue, work nothing
 	Version     string           // of the program, for the User-Agent; "": dev
+	Meter       Meter            // is told of every attempt; nil: nobody is
 	Log         *slog.Logger
 	Now         func() time.Time                  // nil: time.Now
 	Jitter      func(time.Duration) time.Duration // nil: up to a tenth more
@@ -73,6 +74,7 @@ type Dispatcher struct {
 	works      bool
 	userAgent  string
 	pausedWait time.Duration
+	meter      Meter
 	log        *slog.Logger
 	now        func() time.Time
 	jitter     func(time.Duration) time.Duration
@@ -89,6 +91,9 @@ func New(db *store.DB, o Options) (*Dispatcher, error) {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
+	if o.Meter == nil {
+		o.Meter = noMeter{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -103,7 +108,7 @@ func New(db *store.DB, o Options) (*Dispatcher, error) {
 	}
 	d := &Dispatcher{
 		db: db, live: o.Live, http: newClient(o), works: o.Workers > 0, userAgent: "Recall/" + o.Version,
-		pausedWait: o.pausedWait, log: o.Log, now: o.Now, jitter: o.Jitter,
+		pausedWait: o.pausedWait, meter: o.Meter, log: o.Log, now: o.Now, jitter: o.Jitter,
 	}
 	config, err := d.queueConfig(o)
 	if err != nil {

@@ -196,5 +196,6 @@ func (d *Dispatcher) record(ctx context.Context, log *slog.Logger, t *task, a *s
 		log.Error(words+": the event is sent again", "attempt", a.Number, "error", err)
 		return &jobError{words, err}
 	}
+	d.meter.Attempted(t.destination.Name, t.delivery.Trigger, o.state, a.Status, a.Duration, d.now().Sub(t.delivery.CreatedAt))
 	return nil
 }

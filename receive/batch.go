@@ -41,6 +41,7 @@ type Batcher struct {
 	recorder Recorder
 	spool    *Spool // nil: none
 	timeout  time.Duration
+	meter    Meter
 
 	mu       sync.Mutex
 	accepted queue
@@ -66,7 +67,7 @@ type result struct {
 
 // NewBatcher hands batches to a recorder, and gives it that much time for each. The spool takes the rest; it may be nil.
 func NewBatcher(recorder Recorder, spool *Spool, timeout time.Duration) *Batcher {
-	return &Batcher{recorder: recorder, spool: spool, timeout: timeout, drained: make(chan struct{})}
+	return &Batcher{recorder: recorder, spool: spool, timeout: timeout, meter: noMeter{}, drained: make(chan struct{})}
 }
 
 // Record hands an event over and waits until it is on disk: in the database, or spooled. When ctx ends first, an event that
@@ -216,7 +217,10 @@ func (b *Batcher) commit(events []*store.Event) []result {
 			batch[i] = events[at]
 		}
 		var failed []int
-		for i, err := range way.take(batch) {
+		start := time.Now()
+		errs := way.take(batch)
+		took := time.Since(start)
+		for i, err := range errs {
 			at := rest[i]
 			switch before := results[at].err; {
 			case err == nil:
@@ -229,6 +233,7 @@ func (b *Batcher) commit(events []*store.Event) []result {
 			}
 			failed = append(failed, at)
 		}
+		b.meter.Stored(len(batch), len(failed), way.spooled, took)
 		if rest = failed; len(rest) == 0 {
 			break
 		}

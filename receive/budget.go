@@ -88,7 +88,8 @@ func forgetOne[V any](table map[budgetKey]V) {
 // overBudget answers a rejected event that is not kept. It makes one line an hour in a log at its usual level: one each
 // would be a flood of its own. Where rejected callbacks are observed the answer is 401 all the same: 2xx would say that the
 // callback is kept.
-func (h *Handler) overBudget(w http.ResponseWriter, source store.LiveSource, e *store.Event, first bool) {
+func (h *Handler) overBudget(w http.ResponseWriter, source store.LiveSource, e *store.Event, first bool, start time.Time) {
+	h.meter.Refused(LimitBudget)
 	if e.Answered < 300 {
 		e.Answered = http.StatusUnauthorized
 	}
@@ -99,8 +100,8 @@ func (h *Handler) overBudget(w http.ResponseWriter, source store.LiveSource, e *
 	} else {
 		h.log.Debug("callback refused, and not kept", "source", source.Slug, "answered", e.Answered)
 	}
-	answer{
+	h.reply(w, source, answer{
 		Verdict: e.Verification.Verdict, Reason: e.Verification.Reason,
 		Message: "More rejected callbacks come from this address than are kept, so this one was not.",
-	}.write(w, e.Answered)
+	}, e.Answered, start)
 }

@@ -16,34 +16,39 @@ import (
 // ServeHTTP answers POST /callbacks/{slug}. The path is taken as it is: http.ServeMux would answer an unclean one with a
 // redirect, and many clients turn that into a GET without a body (REFERENCE §4).
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.now()
 	slug, found := strings.CutPrefix(r.URL.Path, "/callbacks/")
 	if !found || slug == "" || strings.Contains(slug, "/") {
 		if r.Method == http.MethodPost { // perhaps a callback: a wrong URL is found by it
 			h.tally.addUnknown(r, senderText(h.sender(r)))
 		}
-		answerNotFound.write(w, http.StatusNotFound)
+		h.reply(w, store.LiveSource{}, answerNotFound, http.StatusNotFound, start)
 		return
 	}
 	source, found := h.sources.Source(slug)
 	if !found {
 		h.tally.addUnknown(r, senderText(h.sender(r)))
-		answerUnknown.write(w, http.StatusNotFound)
+		h.reply(w, store.LiveSource{}, answerUnknown, http.StatusNotFound, start)
 		return
 	}
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		answerMethod.write(w, http.StatusMethodNotAllowed)
+		h.reply(w, source, answerMethod, http.StatusMethodNotAllowed, start)
 		return
 	}
-	h.receive(w, r, source)
+	h.receive(w, r, source, start)
 }
 
 // receive takes one callback of a source in, and answers it after its commit.
-func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.LiveSource) {
-	start := h.now()
+func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.LiveSource, start time.Time) {
 	sender := h.sender(r)
-	if wait := max(h.perAddress.wait(network(sender), start), h.perSource.wait(source.ID, start)); wait > 0 {
-		h.limited(w, source, wait)
+	byAddress, bySource := h.perAddress.wait(network(sender), start), h.perSource.wait(source.ID, start)
+	if wait := max(byAddress, bySource); wait > 0 {
+		by := LimitSource
+		if byAddress > 0 {
+			by = LimitAddress
+		}
+		h.limited(w, source, by, wait, start)
 		return
 	}
 	room := h.rooms.enter(network(sender))
@@ -66,14 +71,17 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		a, status := unread(err)
 		h.tally.addUnstored(source.ID, status)
 		h.logLost(source, nil, status, size, start, a.Error)
-		a.write(w, status)
+		if status == http.StatusServiceUnavailable {
+			h.meter.Refused(LimitRoom)
+		}
+		h.reply(w, source, a, status, start)
 		return
 	}
 
 	e := h.newEvent(r, sender, source, body, size, tooLarge)
 	if !e.Verification.Accepted() {
 		if kept, first := h.budget.take(source.ID, sender, e.ReceivedAt()); !kept {
-			h.overBudget(w, source, e, first)
+			h.overBudget(w, source, e, first, start)
 			return
 		}
 	}
@@ -84,23 +92,24 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	if err != nil {
 		h.tally.addUnstored(source.ID, http.StatusServiceUnavailable)
 		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
-		answerUnstored.write(w, http.StatusServiceUnavailable)
+		h.reply(w, source, answerUnstored, http.StatusServiceUnavailable, start)
 		return
 	}
 	if e.Verification.Accepted() {
 		h.budget.accepted(source.ID, sender)
 	}
 	h.logStored(source, e, spooled, start)
-	h.answerStored(e).write(w, e.Answered)
+	h.reply(w, source, h.answerStored(e), e.Answered, start)
 }
 
 // limited answers a callback that comes faster than its source or its sender may. It is not read, and makes no line in a log
 // at its usual level: that would be a flood of its own.
-func (h *Handler) limited(w http.ResponseWriter, source store.LiveSource, wait time.Duration) {
+func (h *Handler) limited(w http.ResponseWriter, source store.LiveSource, by Limit, wait time.Duration, start time.Time) {
+	h.meter.Refused(by)
 	h.tally.addUnstored(source.ID, http.StatusTooManyRequests)
 	h.log.Debug("callback refused: too many", "source", source.Slug)
 	w.Header().Set("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
-	answerLimited.write(w, http.StatusTooManyRequests)
+	h.reply(w, source, answerLimited, http.StatusTooManyRequests, start)
 }
 
 // unread is the answer to a request whose body could not be read.

@@ -15,23 +15,26 @@ const (
 // Listener bounds the connections of the receiver's listener. When there are too many of all, new ones wait until others
 // end; when there are too many of one network, its new ones are closed, so that it leaves room for others.
 func (h *Handler) Listener(l net.Listener) net.Listener {
-	return newListener(l, MaxConnections, MaxNetworkConnections, h.trusts)
+	listener := newListener(l, MaxConnections, MaxNetworkConnections, h.trusts)
+	listener.refused = func() { h.meter.Refused(LimitConnections) }
+	return listener
 }
 
 func newListener(l net.Listener, all, own int, trusts func(netip.Addr) bool) *listener {
 	return &listener{
 		Listener: l, places: make(chan struct{}, all), own: own, trusts: trusts,
-		closed: make(chan struct{}), networks: map[netip.Prefix]int{},
+		refused: func() {}, closed: make(chan struct{}), networks: map[netip.Prefix]int{},
 	}
 }
 
 type listener struct {
 	net.Listener
-	places chan struct{} // one for each connection
-	own    int
-	trusts func(netip.Addr) bool
-	close  sync.Once
-	closed chan struct{}
+	places  chan struct{} // one for each connection
+	own     int
+	trusts  func(netip.Addr) bool
+	refused func() // tells of a connection that was closed
+	close   sync.Once
+	closed  chan struct{}
 
 	mu       sync.Mutex
 	networks map[netip.Prefix]int // connections of each
@@ -54,6 +57,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		if c, ok := l.admit(conn, addr); ok {
 			return c, nil
 		}
+		l.refused()
 		conn.Close()
 	}
 }

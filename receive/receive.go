@@ -41,6 +41,7 @@ type Options struct {
 	RejectedPerHour int      // rejected events kept of one sender and source; more are answered, counted and not kept; 0: no limit
 	TrustedProxies  []string // CIDRs whose X-Forwarded-For is believed
 	Tally           *Tally   // counts what becomes no event; nil: nobody does
+	Meter           Meter    // is told of everything; nil: nobody is
 	Log             *slog.Logger
 	Now             func() time.Time
 	CommitTimeout   time.Duration                   // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
@@ -54,6 +55,7 @@ type Handler struct {
 	ids        ids
 	maxBody    int64
 	tally      *Tally
+	meter      Meter
 	rooms      *rooms
 	perSource  *limiter[int64]
 	perAddress *limiter[netip.Prefix]
@@ -107,14 +109,19 @@ func NewHandler(o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Meter == nil {
+		o.Meter = noMeter{}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	batcher := NewBatcher(o.Recorder, o.Spool, o.CommitTimeout)
+	batcher.meter = o.Meter
 	return &Handler{
-		sources: o.Sources, batcher: NewBatcher(o.Recorder, o.Spool, o.CommitTimeout), maxBody: o.MaxBody, tally: o.Tally,
+		sources: o.Sources, batcher: batcher, maxBody: o.MaxBody, tally: o.Tally, meter: o.Meter,
 		rooms: newRooms(o.MaxInFlight, largest), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		perSource: newLimiter[int64](o.RatePerSource), perAddress: newLimiter[netip.Prefix](o.RatePerAddress), budget: newBudget(o.RejectedPerHour),
 		trusted: trusted, log: o.Log, now: o.Now, wait: wait, ping: o.Ping,

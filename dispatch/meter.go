@@ -1,0 +1,21 @@
+package dispatch
+
+import (
+	"time"
+
+	"recall/store"
+)
+
+// Meter is told of every attempt that has ended and was written down; metrics.Metrics is one. It is called by many at once,
+// so it must be quick.
+type Meter interface {
+	// Attempted: status is 0 where there was no answer, state is where the delivery stands since, and age is how long ago
+	// it was made.
+	Attempted(destination string, trigger store.Trigger, state store.DeliveryState, status int, took, age time.Duration)
+}
+
+// noMeter is who watches where nobody does.
+type noMeter struct{}
+
+func (noMeter) Attempted(string, store.Trigger, store.DeliveryState, int, time.Duration, time.Duration) {
+}

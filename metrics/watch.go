@@ -1,0 +1,89 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"recall/plenigo"
+	"recall/store"
+)
+
+const (
+	watchEvery  = 15 * time.Second
+	watchTime   = 10 * time.Second // that a look may take
+	sampleFresh = time.Minute      // an older one tells nothing of now
+	guardDays   = 45               // how far back it is looked for a switch-off; the pages look as far
+)
+
+// sample is what stood in the database at one moment.
+type sample struct {
+	at         time.Time
+	backlogs   []store.Backlog
+	partitions time.Time // until when there are some
+	counted    time.Time // when the counts were last complete
+	failures   int       // open groups, 100 at most
+	sources    []sourceSample
+}
+
+// sourceSample is how near plenigo is to switching a source's callback off.
+type sourceSample struct {
+	slug  string
+	judge plenigo.SwitchOff
+	off   bool // it must be assumed to be off: no callback was accepted since
+}
+
+// Watch looks at the database every 15 seconds, until ctx ends.
+func (m *Metrics) Watch(ctx context.Context, db *store.DB, log *slog.Logger) {
+	m.db.Store(db)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		if err := m.Look(ctx, db); err != nil && ctx.Err() == nil {
+			log.Debug("looking at the database for the metrics", "error", err) // the gauges are gone then, and say so
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Look takes one sample.
+func (m *Metrics) Look(ctx context.Context, db *store.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
+	s := &sample{at: m.o.Now()}
+	var err error
+	if s.backlogs, err = db.ListBacklogs(ctx); err != nil {
+		return err
+	}
+	if s.partitions, err = db.PartitionsUntil(ctx); err != nil {
+		return err
+	}
+	if s.counted, err = db.CountedAt(ctx); err != nil {
+		return err
+	}
+	if s.failures, err = db.CountOpenFailures(ctx); err != nil {
+		return err
+	}
+	sources, err := db.ListSources(ctx)
+	if err != nil {
+		return err
+	}
+	answered, err := db.ListAnswered(ctx, guardDays, plenigo.FailuresADay)
+	if err != nil {
+		return err
+	}
+	for _, source := range sources {
+		one := sourceSample{slug: source.Slug}
+		if a := answered[source.ID]; a != nil {
+			one.judge = plenigo.JudgeFailures(a.Failures, s.at)
+			one.off = !one.judge.Off.IsZero() && !a.Accepted.After(a.Reached[one.judge.Off].Add(time.Hour))
+		}
+		s.sources = append(s.sources, one)
+	}
+	m.sample.Store(s)
+	return nil
+}

@@ -24,6 +24,7 @@ type options struct {
 	history int           // events stored before the last measurements; 0: none
 	out     string        // where the table goes besides standard output
 	dir     string        // scratch folder
+	only    string        // measure this alone, and write no file; "": everything
 }
 
 func main() {
@@ -40,6 +41,7 @@ func main() {
 	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000")
 	flag.StringVar(&o.out, "out", "", "file whose tables are replaced, such as docs/performance.md")
 	flag.StringVar(&o.dir, "dir", "", "scratch folder on the disk to measure (default: a temporary one)")
+	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations or history; writes no file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -66,16 +68,19 @@ func run(ctx context.Context, o options) error {
 	var r report
 	r.machine()
 	for _, measure := range []struct {
-		what string
-		do   func(context.Context, options, *report) error
+		name, what string
+		do         func(context.Context, options, *report) error
 	}{
-		{"PostgreSQL alone", measurePostgres},
-		{"HTTP and HMAC alone", measureHTTP},
-		{"a bare prototype", measurePrototype},
-		{"Recall", measureRecall},
-		{"Recall with destinations", measureDestinations},
-		{"Recall with a history", measureHistory},
+		{"postgres", "PostgreSQL alone", measurePostgres},
+		{"http", "HTTP and HMAC alone", measureHTTP},
+		{"prototype", "a bare prototype", measurePrototype},
+		{"recall", "Recall", measureRecall},
+		{"destinations", "Recall with destinations", measureDestinations},
+		{"history", "Recall with a history", measureHistory},
 	} {
+		if o.only != "" && o.only != measure.name {
+			continue
+		}
 		fmt.Fprintf(os.Stderr, "measuring %s …\n", measure.what)
 		if err := measure.do(ctx, o, &r); err != nil {
 			return fmt.Errorf("measuring %s: %w", measure.what, err)
@@ -83,7 +88,7 @@ func run(ctx context.Context, o options) error {
 	}
 	text := r.markdown()
 	fmt.Println(text)
-	if o.out == "" {
+	if o.out == "" || o.only != "" {
 		return nil
 	}
 	return replaceTables(o.out, text)

@@ -85,9 +85,9 @@ func (g *group) arrive(e *Event, newState func() (bool, error)) (sendOn bool, er
 	return false, nil
 }
 
-// decideArrivals fills Arrival and RepeatOf of a batch and returns the events to be sent on. Groups are locked in one
-// order by everybody, so that two batches never wait for each other in a circle.
-func decideArrivals(ctx context.Context, tx pgx.Tx, events []*Event) (sendOn []*Event, err error) {
+// decideArrivals begins a transaction, which it returns the id of, fills Arrival and RepeatOf of a batch and returns the
+// events to be sent on. Groups are locked in one order by everybody, so that two batches never wait for each other in a circle.
+func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid string, sendOn []*Event, err error) {
 	groups := map[groupKey]*group{}
 	var order []*group // one per body, with the state after its first event, as if there was no such group yet
 	firsts := map[*group]*Event{}
@@ -99,19 +99,17 @@ func decideArrivals(ctx context.Context, tx pgx.Tx, events []*Event) (sendOn []*
 		if groups[e.key()] == nil {
 			g := &group{SourceID: e.SourceID, BodySHA256: e.BodySHA256[:], fresh: true}
 			if _, err := g.arrive(e, nil); err != nil {
-				return nil, err
+				return "", nil, err
 			}
 			groups[e.key()], firsts[g] = g, e
 			order = append(order, g)
 		}
 	}
-	if len(order) > 0 {
-		slices.SortFunc(order, func(a, b *group) int {
-			return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), bytes.Compare(a.BodySHA256, b.BodySHA256))
-		})
-		if err := lockGroups(ctx, tx, order); err != nil {
-			return nil, err
-		}
+	slices.SortFunc(order, func(a, b *group) int {
+		return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), bytes.Compare(a.BodySHA256, b.BodySHA256))
+	})
+	if xid, err = beginAndLock(ctx, conn, events, order); err != nil {
+		return "", nil, err
 	}
 	for i, e := range events {
 		if !e.grouped() {
@@ -124,16 +122,16 @@ func decideArrivals(ctx context.Context, tx pgx.Tx, events []*Event) (sendOn []*
 			}
 			continue
 		}
-		send, err := g.arrive(e, func() (bool, error) { return otherStateSince(ctx, tx, *g.Accepted, e, events[:i]) })
+		send, err := g.arrive(e, func() (bool, error) { return otherStateSince(ctx, conn, *g.Accepted, e, events[:i]) })
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		g.changed = true
 		if send {
 			sendOn = append(sendOn, e)
 		}
 	}
-	return sendOn, updateGroups(ctx, tx, order)
+	return xid, sendOn, updateGroups(ctx, conn, order)
 }
 
 // groupKey is the primary key of arrival_groups.
@@ -145,13 +143,15 @@ type groupKey struct {
 func (g *group) key() groupKey { return groupKey{g.SourceID, [32]byte(g.BodySHA256)} }
 func (e *Event) key() groupKey { return groupKey{e.SourceID, e.BodySHA256} }
 
-// lockGroups inserts the groups that are new, and locks and reads those that are there.
-func lockGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
+// beginAndLock begins a transaction, inserts the groups that are new, and locks and reads those that are there.
+func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []*group) (xid string, err error) {
 	n := len(order)
-	sources, hashes, firsts, accepted := make([]int64, n), make([][]byte, n), make(uuids, n), make(uuids, n)
-	signed, expires := make(pgtype.FlatArray[pgtype.Int8], n), make([]time.Time, n)
+	sources, hashes, firsts, accepted := make(bigints, n), make(byteas, n), make(uuids, n), make(uuids, n)
+	signed, expires := make(bigints, n), make(timestamps, n)
 	for i, g := range order {
-		sources[i], hashes[i], firsts[i], expires[i] = g.SourceID, g.BodySHA256, nullID(g.First), g.ExpiresAt
+		sources[i] = pgtype.Int8{Int64: g.SourceID, Valid: true}
+		hashes[i], firsts[i] = g.BodySHA256, nullID(g.First)
+		expires[i] = pgtype.Timestamptz{Time: g.ExpiresAt, Valid: true}
 		if g.Accepted != nil {
 			accepted[i] = nullID(*g.Accepted)
 		}
@@ -159,39 +159,45 @@ func lockGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
 			signed[i] = pgtype.Int8{Int64: g.SignedAt[0], Valid: true}
 		}
 	}
-	rows, err := tx.Query(ctx, `
-		INSERT INTO arrival_groups AS g
-			(source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at)
-		SELECT source_id, body_sha256, first, first, accepted, 1, array_remove(ARRAY[signed], NULL), expires
-		FROM unnest($1::bigint[], $2::bytea[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[])
-			AS t (source_id, body_sha256, first, accepted, signed, expires)
-		ON CONFLICT (source_id, body_sha256) DO UPDATE SET arrivals = g.arrivals -- changes nothing: locks the row and returns it
-		RETURNING source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at`,
-		sources, hashes, firsts, accepted, signed, expires)
-	if err != nil {
-		return fmt.Errorf("locking arrival groups: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[group])
-	if err != nil {
-		return fmt.Errorf("locking arrival groups: %w", err)
-	}
 	there := make(map[groupKey]group, n)
-	for _, f := range found {
-		there[f.key()] = f
+	batch := &pgx.Batch{}
+	batch.Queue("BEGIN")
+	batch.Queue("SELECT pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
+	if n > 0 {
+		batch.Queue(`
+			INSERT INTO arrival_groups AS g
+				(source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at)
+			SELECT source_id, body_sha256, first, first, accepted, 1, array_remove(ARRAY[signed], NULL), expires
+			FROM unnest($1::bigint[], $2::bytea[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[])
+				AS t (source_id, body_sha256, first, accepted, signed, expires)
+			ON CONFLICT (source_id, body_sha256) DO UPDATE SET arrivals = g.arrivals -- changes nothing: locks the row and returns it
+			RETURNING source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at`,
+			sources, hashes, firsts, accepted, signed, expires).
+			Query(func(rows pgx.Rows) error {
+				found, err := pgx.CollectRows(rows, pgx.RowToStructByName[group])
+				for _, f := range found {
+					there[f.key()] = f
+				}
+				return err
+			})
+	}
+	queueCustomers(batch, events)
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		return "", fmt.Errorf("locking arrival groups: %w", err)
 	}
 	for _, g := range order {
 		f, ok := there[g.key()]
 		if !ok {
-			return errors.New("locking arrival groups: one is missing")
+			return "", errors.New("locking arrival groups: one is missing")
 		}
 		if f.First != g.First {
 			*g = f
 		}
 	}
-	return nil
+	return xid, nil
 }
 
-func updateGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
+func updateGroups(ctx context.Context, conn *pgx.Conn, order []*group) error {
 	batch := &pgx.Batch{}
 	for _, g := range order {
 		if !g.changed {
@@ -206,7 +212,7 @@ func updateGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
 	if batch.Len() == 0 {
 		return nil
 	}
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("updating arrival groups: %w", err)
 	}
 	return nil
@@ -214,7 +220,7 @@ func updateGroups(ctx context.Context, tx pgx.Tx, order []*group) error {
 
 // otherStateSince tells whether another event of the same entity was accepted after an event of this body was: then an
 // equal body is the entity's way back to an earlier state. earlier are the events of this batch that came before.
-func otherStateSince(ctx context.Context, tx pgx.Tx, since uuid.UUID, e *Event, earlier []*Event) (bool, error) {
+func otherStateSince(ctx context.Context, conn *pgx.Conn, since uuid.UUID, e *Event, earlier []*Event) (bool, error) {
 	if e.Envelope.EntityID == "" {
 		return false, nil
 	}
@@ -225,7 +231,7 @@ func otherStateSince(ctx context.Context, tx pgx.Tx, since uuid.UUID, e *Event, 
 		}
 	}
 	var found bool
-	err := tx.QueryRow(ctx, `
+	err := conn.QueryRow(ctx, `
 		SELECT EXISTS (
 			SELECT FROM events
 			WHERE entity_id = $1 AND entity_type = $2 AND id > $3
@@ -235,4 +241,19 @@ func otherStateSince(ctx context.Context, tx pgx.Tx, since uuid.UUID, e *Event, 
 		return false, fmt.Errorf("looking for other states of the entity: %w", err)
 	}
 	return found, nil
+}
+
+func queueCustomers(batch *pgx.Batch, events []*Event) {
+	var event uuids
+	var id, path []string
+	for _, e := range events {
+		for _, link := range e.Envelope.Customers {
+			event, id, path = append(event, nullID(e.ID)), append(id, link.CustomerID), append(path, link.Path)
+		}
+	}
+	if len(event) > 0 {
+		batch.Queue(`
+			INSERT INTO event_customers (event_id, customer_id, path)
+			SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])`, event, id, path)
+	}
 }

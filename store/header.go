@@ -15,8 +15,9 @@ import (
 // No HTTP message can carry a line break in a value, nor a colon in a name; should one come all the same, it must not
 // make headers that were not there. A line break in a value is kept as a line that begins with a blank, and what cannot
 // stand in a name becomes an underscore.
-func encodeHeader(h http.Header) []byte {
-	b := []byte{}
+func encodeHeader(h http.Header) []byte { return appendHeaderLines([]byte{}, h) }
+
+func appendHeaderLines(b []byte, h http.Header) []byte {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, value := range h[name] {
 			b = append(b, headerName(name)...)

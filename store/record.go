@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -76,41 +77,60 @@ func (db *DB) recordAgain(ctx context.Context, events []*Event) error {
 	return err
 }
 
-// record makes one try: everything in one transaction.
+// record makes one try: everything in one transaction, and in two round trips where nothing is to be sent on and no callback
+// comes again. What it costs in a round trip it would cost every callback that waits.
 func (db *DB) record(ctx context.Context, events []*Event) error {
 	if err := db.ensurePartitions(ctx, events); err != nil {
 		return err
 	}
-	tx, err := db.writers.Begin(ctx)
+	conn, err := db.writers.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("beginning a transaction: %w", err)
+		return fmt.Errorf("connecting to record events: %w", err)
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveWait)
-		defer cancel()
-		tx.Rollback(ctx) // after a commit it does nothing
-	}()
-	sendOn, err := decideArrivals(ctx, tx, events)
+	defer conn.Release() // one that is amid a transaction, or lost, is closed
+	xid, sendOn, err := decideArrivals(ctx, conn.Conn(), events)
+	if err == nil && db.hook != nil && len(sendOn) > 0 {
+		err = db.joinHook(ctx, conn.Conn(), sendOn)
+	}
+	var rows []byte
+	if err == nil {
+		rows, err = copyRows(events)
+	}
 	if err != nil {
+		rollback(ctx, conn.Conn())
 		return err
 	}
-	xid, err := insertEvents(ctx, tx, events)
+	tag, err := conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), copyEventsSQL+"; "+insertCommitSQL(events)+"; COMMIT")
+	var pg *pgconn.PgError
+	switch {
+	case err == nil && tag.String() == "COMMIT":
+		return nil
+	case err == nil:
+		return fmt.Errorf("committing events: %w: PostgreSQL answered %s", errNotCommitted, tag)
+	case errors.As(err, &pg) && pg.Severity != "FATAL": // whatever it was about: with an error there was no commit
+		rollback(ctx, conn.Conn())
+		return fmt.Errorf("inserting events: %w", err)
+	}
+	return db.resolve(ctx, events, xid, err)
+}
+
+// joinHook has the hook take part in the transaction that is open on the connection.
+func (db *DB) joinHook(ctx context.Context, conn *pgx.Conn, sendOn []*Event) error {
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "-- it has begun"})
+	if err == nil {
+		err = db.hook(ctx, tx, sendOn)
+	}
 	if err != nil {
-		return err
-	}
-	if db.hook != nil && len(sendOn) > 0 {
-		if err := db.hook(ctx, tx, sendOn); err != nil {
-			return fmt.Errorf("enqueuing deliveries: %w", err)
-		}
-	}
-	if err := tx.Commit(ctx); err != nil {
-		var pg *pgconn.PgError
-		if errors.As(err, &pg) && pg.Severity != "FATAL" {
-			return fmt.Errorf("committing events: %w", err)
-		}
-		return db.resolve(ctx, events, xid, err)
+		return fmt.Errorf("enqueuing deliveries: %w", err)
 	}
 	return nil
+}
+
+// rollback ends a transaction that failed. Where that fails too, the connection is not used again.
+func rollback(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveWait)
+	defer cancel()
+	conn.Exec(ctx, "ROLLBACK")
 }
 
 // withoutRecorded leaves out the events that are stored already, and fills their place in the arrival group.

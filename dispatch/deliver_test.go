@@ -17,7 +17,7 @@ func TestSuccess(t *testing.T) {
 	w := newWorld(t)
 	to := newReceiver(t, status(http.StatusAccepted, "X-Seen", "yes"))
 	w.destination("crm", to.URL+"/in?token=hidden", func(d *store.Destination) {
-		d.Headers = []verify.Header{{Name: "X-Api-Key", Value: "kept-value"}, {Name: "Recall-Trigger", Value: "lie"}, {Name: "User-Agent", Value: "lie"}}
+		d.Headers = []verify.Header{{Name: "X-Api-Key", Value: "kept-value"}}
 	})
 	d := w.start(w.options(to.URL))
 	delivery := w.reach(w.redispatch(d, "crm"), store.DeliverySucceeded)

@@ -168,8 +168,7 @@ func TestAutomaticToAPausedDestination(t *testing.T) {
 	if delivery.State != store.DeliveryPending || delivery.Attempts != 0 || len(to.requests()) != 0 {
 		t.Errorf("%+v", delivery)
 	}
-	crm.State = store.DestinationActive
-	if err := w.db.UpdateDestination(t.Context(), crm); err != nil {
+	if _, err := w.db.SetDestinationState(t.Context(), crm.ID, store.DestinationActive, ""); err != nil {
 		t.Fatal(err)
 	}
 	if got := w.reach(delivery, store.DeliverySucceeded); got.Attempts != 1 {

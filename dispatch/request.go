@@ -2,11 +2,12 @@ package dispatch
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,21 +20,22 @@ import (
 	"recall/verify"
 )
 
-// Headers that say what a request is. Their names are part of what destinations rely on.
+// Headers that say what a request is. Their names are part of what destinations rely on (docs/destinations.md).
 const (
 	headerEvent          = "Recall-Event"
 	headerDelivery       = "Recall-Delivery"
 	headerAttempt        = "Recall-Attempt" // number, from 1
 	headerTrigger        = "Recall-Trigger" // automatic, manual, replay
 	headerReceivedAt     = "Recall-Received-At"
-	headerSource         = "Recall-Source" // slug
+	headerSource         = "Recall-Source"    // slug
+	headerOriginal       = "Recall-Original-" // and the name of a header that the event's own signature stood in
 	headerIdempotencyKey = "Idempotency-Key"
 )
 
 // passedOn are the headers of the event that go along as they came: they say how the body is to be read.
 var passedOn = []string{"Content-Type", "Content-Encoding", plenigo.HeaderAPIVersion}
 
-// keptSecret stands in an attempt where a destination's own header had its value.
+// keptSecret stands in an attempt where a secret header had its value.
 const keptSecret = "(kept secret)"
 
 // newRequest makes the request of one attempt, and the header as it may be written down. Where it cannot be made, the
@@ -52,12 +54,20 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	header.Set(headerTrigger, string(t.delivery.Trigger))
 	header.Set(headerReceivedAt, t.event.ReceivedAt().Format(time.RFC3339Nano))
 	header.Set(headerSource, t.source.Slug)
-	header.Set(headerIdempotencyKey, idempotencyKey(t.event.ID, t.destination.ID))
-	signErr := sign(header, t, d.now())
-
+	id := idempotencyKey(t.event.ID, t.destination.ID)
+	header.Set(headerIdempotencyKey, id)
+	if t.destination.PassSignature {
+		passSignature(header, t)
+	}
+	signErr := sign(header, t, id, d.now())
+	for _, h := range t.destination.ClearHeaders {
+		if store.ReservedHeader(h.Name) == "" {
+			header.Set(h.Name, h.Value)
+		}
+	}
 	recorded := header.Clone()
 	for _, h := range t.destination.Headers {
-		if !reserved(h.Name) {
+		if store.ReservedHeader(h.Name) == "" {
 			header.Set(h.Name, h.Value)
 			recorded.Set(h.Name, keptSecret)
 		}
@@ -65,11 +75,15 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	if signErr != nil {
 		return nil, recorded, signErr
 	}
-	// net/http takes a request with this name in its usual form for safe to be sent twice within one attempt.
-	header[strings.ToLower(headerIdempotencyKey)] = header[headerIdempotencyKey]
-	delete(header, headerIdempotencyKey)
-
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, t.destination.URL, bytes.NewReader(t.event.Body))
+	// net/http takes a request with these names in their usual form for safe to be sent twice within one attempt.
+	for _, name := range []string{headerIdempotencyKey, "X-" + headerIdempotencyKey} {
+		if values := header[name]; values != nil {
+			header[strings.ToLower(name)] = values
+			delete(header, name)
+		}
+	}
+	method := cmp.Or(t.destination.Method, http.MethodPost)
+	req, err := http.NewRequestWithContext(context.Background(), method, t.destination.URL, bytes.NewReader(t.event.Body))
 	if err != nil || req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Host == "" {
 		return nil, recorded, errors.New("the destination's URL cannot be used: it must be https://host/path or http://host/path")
 	}
@@ -77,25 +91,77 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	return req, recorded, nil
 }
 
+// plainURL is a URL as an attempt may keep it.
+func plainURL(text string) string { return store.PlainURL(text) }
+
 // idempotencyKey is the same for every attempt and every redispatch of one event to one destination.
 func idempotencyKey(event uuid.UUID, destination int64) string {
 	return uuid.NewSHA1(event, []byte("destination "+strconv.FormatInt(destination, 10))).String()
 }
 
-// sign adds the signature that the destination asks for. What cannot be signed is not sent.
-func sign(header http.Header, t *task, now time.Time) error {
+// passSignature lets the signature that the event came with go along. Its time is of then, so that it proves who sent the
+// event, and not that it is fresh.
+func passSignature(header http.Header, t *task) {
+	scheme := t.source.Scheme
+	if scheme == (verify.Scheme{}) {
+		scheme = verify.Plenigo
+	}
+	for _, name := range []string{scheme.Header, scheme.TimeHeader, scheme.IDHeader} {
+		name = http.CanonicalHeaderKey(name)
+		if values := t.event.Header[name]; name != "" && len(values) > 0 {
+			header[headerOriginal+name] = slices.Clone(values)
+		}
+	}
+}
+
+// sign adds the signature that the destination asks for; the id is the idempotency key. What cannot be signed is not sent.
+func sign(header http.Header, t *task, id string, now time.Time) error {
+	var scheme verify.Scheme
 	switch t.destination.Signing {
 	case store.SigningNone:
 		return nil
 	case store.SigningPlenigo:
-		key, err := signingKey(t.source, now)
-		if err != nil {
-			return err
-		}
-		header.Set(plenigo.HeaderSignature, verify.Sign(key, now, t.event.Body))
-		return nil
+		scheme = verify.Plenigo
+	case store.SigningStandardWebhooks:
+		scheme = verify.StandardWebhooks
+	default:
+		return fmt.Errorf("not sent: the signing %q is not known to this version of Recall", t.destination.Signing)
 	}
-	return fmt.Errorf("not sent: the signing %q is not known to this version of Recall", t.destination.Signing)
+	keys, err := signingKeys(t, now)
+	if err != nil {
+		return err
+	}
+	for i, key := range keys {
+		signed, err := scheme.Sign(key, id, now, t.event.Body)
+		if err != nil {
+			return fmt.Errorf("not sent: a signing secret of the destination cannot be used: %w", err)
+		}
+		name := http.CanonicalHeaderKey(scheme.Header)
+		if i == 0 {
+			maps.Copy(header, signed)
+			continue
+		}
+		// One more signature of the same time: what stands after the last separator.
+		value := signed.Get(name)
+		header.Set(name, header.Get(name)+scheme.Separator+value[strings.LastIndex(value, scheme.Separator)+1:])
+	}
+	return nil
+}
+
+// signingKeys are the secrets to sign with, the first one first: the destination's own, or else the source's newest.
+func signingKeys(t *task, now time.Time) ([]string, error) {
+	var keys []string
+	for _, s := range t.destination.ValidSecrets(now) {
+		keys = append(keys, s.Key)
+	}
+	switch {
+	case len(keys) > 0:
+		return keys, nil
+	case len(t.destination.Secrets) > 0 || t.destination.Signing != store.SigningPlenigo:
+		return nil, errors.New("not sent: the destination has no signing secret of its own that is valid now, so it cannot be signed; give it one")
+	}
+	key, err := signingKey(t.source, now)
+	return []string{key}, err
 }
 
 // signingKey is the source's newest secret that is valid now.
@@ -111,31 +177,7 @@ func signingKey(s *store.Source, now time.Time) (string, error) {
 		}
 	}
 	if newest == nil {
-		return "", fmt.Errorf("not sent: the source %q has no secret that is valid now, so it cannot be signed; give it one, or set the destination's signing to none", s.Slug)
+		return "", fmt.Errorf("not sent: the source %q has no secret that is valid now, so it cannot be signed; give it one, give the destination one of its own, or set its signing to none", s.Slug)
 	}
 	return newest.Key, nil
-}
-
-// reserved tells whether a header is ours or the connection's, so that a destination's own may not stand in its place.
-func reserved(name string) bool {
-	name = http.CanonicalHeaderKey(name)
-	switch name {
-	case "Host", "Connection", "Keep-Alive", "Content-Length", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Expect",
-		"User-Agent", headerIdempotencyKey, plenigo.HeaderSignature:
-		return true
-	}
-	return slices.Contains(passedOn, name) || strings.HasPrefix(name, "Recall-") || strings.HasPrefix(name, "Webhook-")
-}
-
-// plainURL is a URL as it may be written down: without user, query and fragment, which may hold secrets.
-func plainURL(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	if u.RawQuery != "" {
-		return shown.String() + "?…"
-	}
-	return shown.String()
 }

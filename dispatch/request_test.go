@@ -1,12 +1,14 @@
 package dispatch
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"recall/store"
 	"recall/verify"
@@ -124,17 +126,104 @@ func TestRequestHeader(t *testing.T) {
 	}
 }
 
-func TestPlainURL(t *testing.T) {
-	for text, want := range map[string]string{
-		"https://crm.example/in":                       "https://crm.example/in",
-		"https://user:kept@crm.example/in?token=kept#": "https://crm.example/in?…",
-		"https://crm.example/a%2Fb?x":                  "https://crm.example/a%2Fb?…",
-		"https://crm.example/#kept":                    "https://crm.example/",
-		"http://[::1]:80":                              "http://[::1]:80",
-		"://kept":                                      "",
+// TestStandardWebhooks: a receiver built with the public library of Standard Webhooks accepts what is sent, with the old
+// secret and the new one while they change.
+func TestStandardWebhooks(t *testing.T) {
+	const older, newer = "whsec_b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQtb2xkLW9sZA==", "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldw=="
+	w := newWorld(t)
+	w.clock.set(time.Now()) // the library knows no other time
+	to := newReceiver(t, status(500), status(200))
+	w.destination("crm", to.URL, func(d *store.Destination) {
+		d.Signing = store.SigningStandardWebhooks
+		d.Secrets = []store.SigningSecret{{Key: older, Until: w.clock.now().Add(time.Hour)}, {Key: newer}}
+	})
+	w.reach(w.redispatch(w.start(w.options(to.URL)), "crm"), store.DeliverySucceeded)
+	got := to.requests()
+	if len(got) != 2 || got[0].header.Get("Webhook-Id") == "" || got[0].header.Get("Webhook-Id") != got[1].header.Get("Webhook-Id") {
+		t.Fatalf("%+v", got)
+	}
+	for _, r := range got {
+		for name, secret := range map[string]string{"the old secret": older, "the new secret": newer, "made now": store.NewSigningSecret()} {
+			library, err := standardwebhooks.NewWebhook(secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := library.Verify([]byte(r.body), r.header); (err == nil) != (name != "made now") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if library.Verify([]byte(r.body+" "), r.header) == nil {
+				t.Errorf("%s: another body is accepted", name)
+			}
+		}
+		if r.header.Get("Plenigo-Signature") != "" {
+			t.Error("it is signed as plenigo signs too")
+		}
+	}
+}
+
+// TestOwnSecret: a destination's own secrets sign in the place of the source's, and both of two while they change.
+func TestOwnSecret(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(200))
+	w.destination("crm", to.URL, func(d *store.Destination) {
+		d.Secrets = []store.SigningSecret{
+			{Key: "ended", Until: noon}, {Key: "old one", Until: noon.Add(time.Hour)}, {Key: "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldw=="},
+		}
+	})
+	w.reach(w.redispatch(w.start(w.options(to.URL)), "crm"), store.DeliverySucceeded)
+	r := to.requests()[0]
+	for key, want := range map[string]verify.Status{
+		"old one": verify.Valid, "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldw==": verify.Valid,
+		"ended": verify.Mismatch, "example-callback-secret": verify.Mismatch,
 	} {
-		if got := plainURL(text); got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
+		policy, err := verify.NewPolicy(verify.Settings{Tolerance: verify.DefaultTolerance, Secrets: []verify.Secret{{Name: "own", Key: key}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := policy.Check(r.header, []byte(r.body), noon).Signature; got != want {
+			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+}
+
+// TestOriginalSignature: the signature that the event came with goes along, of every header that the source's scheme has.
+func TestOriginalSignature(t *testing.T) {
+	w := newWorld(t)
+	d := w.dispatcher(Options{Now: w.clock.now})
+	own := verify.StandardWebhooks
+	for name, test := range map[string]struct {
+		scheme verify.Scheme
+		pass   bool
+		want   map[string]string
+	}{
+		"plenigo":          {verify.Scheme{}, true, map[string]string{"Plenigo-Signature": "t=1,s=ab"}},
+		"standard":         {own, true, map[string]string{"Webhook-Signature": "v1,a", "Webhook-Timestamp": "1", "Webhook-Id": "i"}},
+		"not asked for":    {verify.Scheme{}, false, nil},
+		"with another one": {verify.Scheme{Header: "x-none", TimeHeader: "x-time"}, true, nil},
+	} {
+		task := &task{
+			delivery:    &store.Delivery{ID: uuid.New(), Trigger: store.TriggerAutomatic},
+			destination: &store.Destination{URL: "https://crm.example/in", Method: http.MethodPatch, Signing: store.SigningPlenigo, PassSignature: test.pass},
+			event: w.event("{}", func(e *store.Event) {
+				e.Header = http.Header{"Plenigo-Signature": {"t=1,s=ab"}, "Webhook-Signature": {"v1,a"}, "Webhook-Timestamp": {"1"}, "Webhook-Id": {"i"}, "": {"none"}}
+			}),
+			source: &store.Source{Slug: "shop", Scheme: test.scheme, Secrets: w.source.Secrets},
+		}
+		req, recorded, err := d.newRequest(task, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for header := range req.Header {
+			if of, is := strings.CutPrefix(header, "Recall-Original-"); is {
+				got[of] = req.Header.Get(header)
+				if recorded.Get(header) != got[of] {
+					t.Errorf("%s: %s is not recorded", name, header)
+				}
+			}
+		}
+		if !maps.Equal(got, test.want) || req.Method != http.MethodPatch {
+			t.Errorf("%s: %s with %v, want %v", name, req.Method, got, test.want)
 		}
 	}
 }

@@ -5,43 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"recall/verify"
 )
-
-// DestinationState is whether deliveries to a destination go out.
-type DestinationState string
-
-const (
-	DestinationActive DestinationState = "active"
-	DestinationPaused DestinationState = "paused"
-	DestinationBroken DestinationState = "broken"
-)
-
-// Signing is how a request to a destination is signed.
-type Signing string
-
-const (
-	SigningPlenigo          Signing = "plenigo" // fresh plenigo-signature by the source's current secret
-	SigningStandardWebhooks Signing = "standard-webhooks"
-	SigningNone             Signing = "none"
-)
-
-// Destination is where events are sent, with its headers in clear.
-type Destination struct {
-	ID            int64
-	Name          string
-	URL           string
-	Match         *string // filter of arriving events; nil: manual only; "": every accepted event
-	Signing       Signing
-	Headers       []verify.Header // sent along; secret
-	Timeout       time.Duration
-	RetrySchedule []time.Duration // wait before each retry
-	State         DestinationState
-	Demo          bool
-	CreatedAt     time.Time
-	Unreadable    bool // the headers could not be opened with the program's key: send nothing; State is broken
-}
 
 // Trigger is what caused a delivery.
 type Trigger string

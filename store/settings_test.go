@@ -34,9 +34,15 @@ func shop() *store.Source {
 func crm() *store.Destination {
 	match := "source:shop type:customer.*"
 	return &store.Destination{
-		Name: "crm", URL: "https://crm.example/in?a=b", Match: &match, Signing: store.SigningNone,
-		Headers: []verify.Header{{Name: "Authorization", Value: "Bearer s3cret <&> ü"}, {Name: "X-A", Value: "s3cret-a"}},
-		Timeout: store.DefaultTimeout, RetrySchedule: store.DefaultRetrySchedule(), State: store.DestinationPaused, Demo: true,
+		Name: "crm", URL: "https://crm.example/in?a=b", Method: "PUT", Match: &match, Signing: store.SigningStandardWebhooks, PassSignature: true,
+		Secrets: []store.SigningSecret{
+			{Key: "whsec_czNjcmV0LW9sZC1zM2NyZXQtb2xkLXMzY3JldA==", MadeAt: noon.Add(-time.Hour), Until: noon.Add(time.Hour)},
+			{Key: "whsec_czNjcmV0LW5ldy1zM2NyZXQtbmV3LXMzY3JldA==", MadeAt: noon},
+		},
+		Headers:      []verify.Header{{Name: "Authorization", Value: "Bearer s3cret <&> ü"}, {Name: "X-A", Value: "s3cret-a"}},
+		ClearHeaders: []verify.Header{{Name: "X-Tenant", Value: "shop <&> ü"}},
+		Timeout:      store.DefaultTimeout, RetrySchedule: store.DefaultRetrySchedule(), MaxRate: 2.5, MaxConcurrency: 3, Ordering: store.OrderEntity,
+		State: store.DestinationPaused, StateReason: "it moves", Demo: true,
 	}
 }
 

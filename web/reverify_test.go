@@ -138,8 +138,8 @@ func TestReverifyIsRefused(t *testing.T) {
 func TestRedispatchToWhatIsNotActive(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.crm.State = store.DestinationPaused
-	must(t, s.db.UpdateDestination(t.Context(), s.crm))
+	_, err := s.db.SetDestinationState(t.Context(), s.crm.ID, store.DestinationPaused, "")
+	must(t, err)
 	e := s.record(t, customerBody)
 	v := s.as(t, "anna")
 	path := "/events/" + e.ID.String()

@@ -55,16 +55,15 @@ func setDestinationState(ctx context.Context, a *app, name string, state store.D
 		if err != nil {
 			return err
 		}
-		before := d.State
-		d.State = state
-		if before == state {
+		changed, err := db.SetDestinationState(ctx, d.ID, state, "")
+		if err != nil {
+			return err
+		}
+		if !changed {
 			_, err := fmt.Fprintf(a.out, "The destination %s is %s already.\n", name, state)
 			return err
 		}
-		if err := db.UpdateDestination(ctx, d); err != nil {
-			return err
-		}
-		if err := audit(ctx, db, action, name, map[string]any{"before": before, "after": state}); err != nil {
+		if err := audit(ctx, db, action, name, map[string]any{"before": d.State, "after": state}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "The destination %s is %s.\n", name, words)

@@ -108,12 +108,12 @@ func TestDestinationWrongUse(t *testing.T) {
 		"wrong URL":     {[]string{"add", "--name", "a", "--url", "crm.example.com"}, "the URL must be absolute"},
 		"user in URL":   {[]string{"add", "--name", "a", "--url", "https://u:topsecret@h/"}, "the URL must hold no user"},
 		"wrong filter":  {[]string{"add", "--name", "a", url, "--match", "source:shop tpye:x"}, "--match: There is no key \"tpye\". Keys are source, verdict, reason, type, entity, customer, sender, after, before, id.\n    source:shop tpye:x\n                ^\n"},
-		"wrong signing": {[]string{"add", "--name", "a", url, "--signing", "md5"}, `the signing "md5" must be plenigo or none`},
+		"wrong signing": {[]string{"add", "--name", "a", url, "--signing", "md5"}, `the signing "md5" must be one of plenigo, standard-webhooks, none`},
 		"wrong timeout": {[]string{"add", "--name", "a", url, "--timeout", "10m"}, "the time-out 10m0s must be between"},
 		"wrong retry":   {[]string{"add", "--name", "a", url, "--retry", "30s,soon"}, `--retry: "soon" is no time`},
 		"short retry":   {[]string{"add", "--name", "a", url, "--retry", "10ms"}, "the wait 10ms in the retry schedule must be"},
 		"wrong header":  {[]string{"add", "--name", "a", url, "--header", "topsecret"}, "--header: number 1 has no colon"},
-		"own host":      {[]string{"add", "--name", "a", url, "--header", "Host: b"}, "the header Host belongs to the connection"},
+		"own host":      {[]string{"add", "--name", "a", url, "--header", "Host: b"}, "the header Host cannot be chosen: it belongs to the connection"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

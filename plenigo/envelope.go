@@ -134,20 +134,13 @@ func customers(entityType string, root, entity object) []CustomerLink {
 }
 
 // customerLinks collects distinct links in the order found, at most MaxCustomers.
-type customerLinks struct {
-	list []CustomerLink
-	seen map[CustomerLink]bool
-}
+type customerLinks struct{ list []CustomerLink }
 
 func (l *customerLinks) add(v gjson.Result, path string) {
 	link := CustomerLink{CustomerID: Clean(id(v)), Path: Clean(path)}
-	if link.CustomerID == "" || l.seen[link] || len(l.list) >= MaxCustomers {
+	if link.CustomerID == "" || len(l.list) >= MaxCustomers || slices.Contains(l.list, link) {
 		return
 	}
-	if l.seen == nil {
-		l.seen = map[CustomerLink]bool{}
-	}
-	l.seen[link] = true
 	l.list = append(l.list, link)
 }
 

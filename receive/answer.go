@@ -48,15 +48,20 @@ func (h *Handler) answerStored(e *store.Event) answer {
 	return a
 }
 
+// Header values of every answer, made once.
+var (
+	contentType        = []string{"application/json"}
+	cacheControl       = []string{"no-store"}
+	contentTypeOptions = []string{"nosniff"}
+)
+
 func (a answer) write(w http.ResponseWriter, status int) {
 	body, err := json.Marshal(a)
 	if err != nil {
 		panic(err) // texts only
 	}
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
+	header["Content-Type"], header["Cache-Control"], header["X-Content-Type-Options"] = contentType, cacheControl, contentTypeOptions
 	if status == http.StatusServiceUnavailable {
 		header.Set("Retry-After", strconv.Itoa(retryAfter))
 	}

@@ -77,9 +77,9 @@ func status(source store.LiveSource, result verify.Result) int {
 
 // receivedHeader is the header as it came: names in canonical form, values exactly, several values in their order. What
 // net/http moves elsewhere is put back. Call it when the body has been read. Values of trailers are left out: they came
-// after the body and are no headers, least of all a signature.
+// after the body and are no headers, least of all a signature. The request's own header is taken: nobody needs it after us.
 func receivedHeader(r *http.Request) http.Header {
-	header := r.Header.Clone()
+	header := r.Header
 	if r.Host != "" {
 		header["Host"] = []string{r.Host}
 	}

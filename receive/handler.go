@@ -86,7 +86,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		}
 	}
 	// Not the request's context: a client that goes away does not take back what it sent.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), h.wait)
+	ctx, cancel := context.WithTimeout(context.Background(), h.wait)
 	defer cancel()
 	spooled, err := h.batcher.Record(ctx, e)
 	if err != nil {

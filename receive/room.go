@@ -54,6 +54,13 @@ func (r *rooms) enter(network netip.Prefix) *room {
 
 // take asks for more, and waits a little for it.
 func (r *room) take(ctx context.Context, n int64) bool {
+	if r.own.TryAcquire(n) {
+		if r.rooms.all.TryAcquire(n) {
+			r.taken += n
+			return true
+		}
+		r.own.Release(n)
+	}
 	ctx, cancel := context.WithTimeout(ctx, roomWait)
 	defer cancel()
 	if r.own.Acquire(ctx, n) != nil {

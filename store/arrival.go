@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -143,7 +142,8 @@ type groupKey struct {
 func (g *group) key() groupKey { return groupKey{g.SourceID, [32]byte(g.BodySHA256)} }
 func (e *Event) key() groupKey { return groupKey{e.SourceID, e.BodySHA256} }
 
-// beginAndLock begins a transaction, inserts the groups that are new, and locks and reads those that are there.
+// beginAndLock begins a transaction, inserts the groups that are new, and locks and reads those that are there: few, so they
+// alone are answered with.
 func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []*group) (xid string, err error) {
 	n := len(order)
 	sources, hashes, firsts, accepted := make(bigints, n), make(byteas, n), make(uuids, n), make(uuids, n)
@@ -159,25 +159,27 @@ func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []
 			signed[i] = pgtype.Int8{Int64: g.SignedAt[0], Valid: true}
 		}
 	}
-	there := make(map[groupKey]group, n)
+	var there []group
 	batch := &pgx.Batch{}
 	batch.Queue("BEGIN")
 	batch.Queue("SELECT pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
 	if n > 0 {
 		batch.Queue(`
-			INSERT INTO arrival_groups AS g
-				(source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at)
-			SELECT source_id, body_sha256, first, first, accepted, 1, array_remove(ARRAY[signed], NULL), expires
-			FROM unnest($1::bigint[], $2::bytea[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[])
-				AS t (source_id, body_sha256, first, accepted, signed, expires)
-			ON CONFLICT (source_id, body_sha256) DO UPDATE SET arrivals = g.arrivals -- changes nothing: locks the row and returns it
-			RETURNING source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at`,
+			WITH groups AS (
+				INSERT INTO arrival_groups AS g
+					(source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at)
+				SELECT source_id, body_sha256, first, first, accepted, 1, array_remove(ARRAY[signed], NULL), expires
+				FROM unnest($1::bigint[], $2::bytea[], $3::uuid[], $4::uuid[], $5::bigint[], $6::timestamptz[])
+					AS t (source_id, body_sha256, first, accepted, signed, expires)
+				ON CONFLICT (source_id, body_sha256) DO UPDATE SET arrivals = g.arrivals -- changes nothing: locks the row and returns it
+				RETURNING *
+			)
+			SELECT source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at
+			FROM groups
+			WHERE first_event_id <> ALL ($3) -- that were there`,
 			sources, hashes, firsts, accepted, signed, expires).
-			Query(func(rows pgx.Rows) error {
-				found, err := pgx.CollectRows(rows, pgx.RowToStructByName[group])
-				for _, f := range found {
-					there[f.key()] = f
-				}
+			Query(func(rows pgx.Rows) (err error) {
+				there, err = pgx.CollectRows(rows, pgx.RowToStructByName[group])
 				return err
 			})
 	}
@@ -185,12 +187,12 @@ func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return "", fmt.Errorf("locking arrival groups: %w", err)
 	}
+	found := make(map[groupKey]group, len(there))
+	for _, g := range there {
+		found[g.key()] = g
+	}
 	for _, g := range order {
-		f, ok := there[g.key()]
-		if !ok {
-			return "", errors.New("locking arrival groups: one is missing")
-		}
-		if f.First != g.First {
+		if f, ok := found[g.key()]; ok {
 			*g = f
 		}
 	}

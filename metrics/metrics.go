@@ -5,11 +5,12 @@
 // scrapes (state.go). So a scrape costs no query, and comes while the database is away, too.
 //
 // The number of series is bounded whatever comes in: labels are our own codes, and the names of sources and destinations
-// that people have made, the first 200 of each. Nothing that a callback says is in any of them. docs/metrics.md describes
+// that people have made, the first 200 of each. Nothing that a callback says is in any of them. docs/operations.md describes
 // each metric, which a test checks.
 package metrics
 
 import (
+	"context"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -25,9 +26,10 @@ import (
 
 // Options of a Metrics.
 type Options struct {
-	Version string                    // of the program
-	Spool   func() receive.SpoolStats // nil: there is none
-	Now     func() time.Time          // nil: time.Now
+	Version string                      // of the program
+	Spool   func() receive.SpoolStats   // nil: there is none
+	Ready   func(context.Context) error // whether callbacks are taken; nil: that is not told
+	Now     func() time.Time            // nil: time.Now
 }
 
 // Metrics is a receive.Meter and a dispatch.Meter, and serves what it knows.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -18,6 +19,7 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	buildInfo = gauge("build_info", "1, with the program's version.", "version", "go")
+	ready     = gauge("ready", "1 while callbacks should be sent here, as /health/ready says.")
 
 	takesEvents   = gauge("database_takes_events", "1 while the database takes callbacks, as far as is known; 0 while they go to the spool.")
 	spoolEvents   = gauge("spool_events", "Callbacks in the spool that wait for the database.")
@@ -53,6 +55,11 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 	}
 	tell(buildInfo, 1, s.m.o.Version, runtime.Version())
 	now := s.m.o.Now()
+	if s.m.o.Ready != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		tell(ready, truth(s.m.o.Ready(ctx) == nil))
+		cancel()
+	}
 	if s.m.o.Spool != nil {
 		spool := s.m.o.Spool()
 		tell(takesEvents, truth(spool.AwaySince.IsZero()))

@@ -79,8 +79,7 @@ func (m *Metrics) Look(ctx context.Context, db *store.DB) error {
 	for _, source := range sources {
 		one := sourceSample{slug: source.Slug}
 		if a := answered[source.ID]; a != nil {
-			one.judge = plenigo.JudgeFailures(a.Failures, s.at)
-			one.off = !one.judge.Off.IsZero() && !a.Accepted.After(a.Reached[one.judge.Off].Add(time.Hour))
+			one.judge, one.off = a.Judge(s.at)
 		}
 		s.sources = append(s.sources, one)
 	}

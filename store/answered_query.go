@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"recall/plenigo"
 )
 
 // Answered is how a source's requests were answered of late, as its sender sees it.
@@ -16,6 +18,13 @@ type Answered struct {
 	Reached  map[time.Time]time.Time // hour of that day in which they became enough
 	Accepted time.Time               // when the last callback was accepted; zero: none
 	Unkept   int64                   // rejected ones of the last 24 hours that were not kept, being over their budget
+}
+
+// Judge tells how near plenigo is to switching the source's callback off, and whether it must be assumed that it is off. It
+// is told by the hour: a callback that was accepted after the last hour in doubt shows that plenigo still calls.
+func (a *Answered) Judge(now time.Time) (judged plenigo.SwitchOff, off bool) {
+	judged = plenigo.JudgeFailures(a.Failures, now)
+	return judged, !judged.Off.IsZero() && !a.Accepted.After(a.Reached[judged.Off].Add(time.Hour))
 }
 
 // ListAnswered tells of each source that has any counts how its requests of the last days were answered; enough is a

@@ -13,7 +13,7 @@ import (
 	"recall/store"
 )
 
-// Nothing answers without a session but log-in, static files and health.
+// Nothing answers without a session but log-in and static files.
 func TestNothingAnswersWithoutASession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -39,7 +39,7 @@ func TestNothingAnswersWithoutASession(t *testing.T) {
 			t.Errorf("%s by htmx: %s, HX-Redirect %q", r.pattern, a.Status, a.Header.Get("HX-Redirect"))
 		}
 	}
-	for _, want := range []string{"GET /login", "POST /login", "GET /health/live", "GET /health/ready"} {
+	for _, want := range []string{"GET /login", "POST /login"} {
 		if !open[want] {
 			t.Errorf("%s is not open", want)
 		}
@@ -48,12 +48,12 @@ func TestNothingAnswersWithoutASession(t *testing.T) {
 	if len(open) > 0 {
 		t.Errorf("open besides: %v", open)
 	}
-	for _, path := range []string{"/login", "/health/live", "/health/ready", static.URL("css/base.css")} {
+	for _, path := range []string{"/login", static.URL("css/base.css")} {
 		if a := v.get(path); a.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", path, a.Status)
 		}
 	}
-	for _, path := range []string{"/nowhere", "/metrics", "/events/", "/health"} {
+	for _, path := range []string{"/nowhere", "/metrics", "/events/", "/health", "/health/details"} {
 		if a := v.get(path); a.StatusCode != http.StatusSeeOther {
 			t.Errorf("%s: %s", path, a.Status)
 		}
@@ -71,7 +71,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	s := newSite(t)
 	e := s.record(t, `{}`)
 	v := s.as(t, "anna")
-	for _, path := range []string{"/events", "/events/" + e.ID.String(), "/login", "/nowhere", "/health/live", "/events/" + e.ID.String() + "/raw"} {
+	for _, path := range []string{"/events", "/events/" + e.ID.String(), "/login", "/nowhere", "/events/" + e.ID.String() + "/raw"} {
 		h := v.get(path).Header
 		if csp := h.Get("Content-Security-Policy"); !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
 			t.Errorf("%s: Content-Security-Policy %q", path, csp)
@@ -374,12 +374,6 @@ func TestDatabaseAway(t *testing.T) {
 	a := v.get("/events")
 	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(a.page().one(t, "main").text(), "database does not answer") {
 		t.Errorf("page: %s: %s", a.Status, a.page().one(t, "main").text())
-	}
-	if a := v.get("/health/live"); a.StatusCode != http.StatusOK {
-		t.Errorf("live: %s", a.Status)
-	}
-	if a := v.get("/health/ready"); a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(a.body, "database") {
-		t.Errorf("ready: %s, %q", a.Status, a.body)
 	}
 	if a := s.visitor(t).get("/login"); a.StatusCode != http.StatusOK {
 		t.Errorf("log-in page: %s", a.Status)

@@ -52,15 +52,13 @@ func guards(sources []*store.Source, answered map[int64]*store.Answered, now tim
 }
 
 func newGuard(source *store.Source, a *store.Answered, now time.Time) guard {
-	judged := plenigo.JudgeFailures(a.Failures, now)
+	judged, off := a.Judge(now)
 	g := guard{
 		Name: source.Name, Slug: source.Slug, URL: "/sources/" + source.Slug, Failures: failureQuery{Source: source.Slug}.url(),
 		Today: judged.Today, DaysInRow: judged.DaysInRow, Unkept: a.Unkept, Tone: toneIdle,
 	}
-	// It is told by the hour. A callback that was accepted after the last hour in doubt shows that plenigo still calls.
-	still := a.Accepted.After(a.Reached[judged.Off].Add(time.Hour))
 	switch {
-	case !judged.Off.IsZero() && !still:
+	case off:
 		g.Off, g.Tone = guardDay(judged.Off), toneBad
 		g.Says = "plenigo must be assumed to have switched this callback off on " + g.Off + ": there were " + plural(plenigo.FailuresADay, "failure", "failures") +
 			" or more on " + plural(plenigo.FailureDaysInARow, "day", "days") + " in a row, and no callback was accepted since. What happens meanwhile is not sent later."

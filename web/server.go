@@ -53,8 +53,8 @@ type route struct {
 
 func (s *server) routes() []route {
 	return []route{
-		{"GET /health/live", public, s.healthLive},
-		{"GET /health/ready", public, s.healthReady},
+		{"GET /health/details", viewer, s.watched(s.Details)},
+		{"GET /metrics", viewer, s.watched(s.Metrics)},
 		{"GET /login", anyone, s.loginShow},
 		{"POST /login", anyone, s.loginCreate},
 		{"POST /logout", viewer, s.logout},
@@ -208,6 +208,17 @@ func newErrorID() string {
 func (s *server) home(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, "/events", http.StatusSeeOther)
 	return nil
+}
+
+// watched serves what is made elsewhere for programs that watch this one.
+func (s *server) watched(h http.Handler) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if h == nil {
+			return s.nothingHere(w, r)
+		}
+		h.ServeHTTP(w, r)
+		return nil
+	}
 }
 
 func (s *server) nothingHere(http.ResponseWriter, *http.Request) error {

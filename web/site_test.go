@@ -52,7 +52,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	}
 	o := Options{
 		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Key: key, PublicURL: "https://recall.example",
-		Test: sentTest{t, s}, Ready: db.Ping, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Test: sentTest{t, s}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
 	for _, f := range change {

@@ -38,11 +38,12 @@ type Options struct {
 	Redispatch Redispatcher
 	Test       TestSender
 	Reverify   Reverifier
-	Key        seal.Key // cookies are signed with a key derived from it
-	PublicURL  string   // where the outside reaches the receiver, for the URLs shown
-	Secure     bool     // cookies only over TLS
-	Demo       bool     // marks every page as a demonstration
-	Ready      func(context.Context) error
+	Key        seal.Key     // cookies are signed with a key derived from it
+	PublicURL  string       // where the outside reaches the receiver, for the URLs shown
+	Secure     bool         // cookies only over TLS
+	Demo       bool         // marks every page as a demonstration
+	Metrics    http.Handler // for who is logged in; nil: there are none
+	Details    http.Handler // of the program's health, likewise
 	Spool      func() Spool // what waits for the database; nil: nothing does
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -67,9 +68,6 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
-	}
-	if o.Ready == nil {
-		o.Ready = o.DB.Ping
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	return newServer(o).handler(), nil

@@ -34,20 +34,23 @@ type commonSettings struct {
 
 // serveSettings are the settings of serve, as they were given.
 type serveSettings struct {
-	ReceiverAddr    string `env:"RECALL_RECEIVER_ADDR" default:"127.0.0.1:8080" help:"Where callbacks are taken; the only address that has to be public."`
-	AdminAddr       string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
-	PublicURL       string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
-	AdminURL        string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
-	TrustedProxies  string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
-	MaxBody         string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
-	EgressAllow     string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
-	Workers         string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
-	SpoolMax        string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
-	SpoolMaxAge     string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
-	RatePerSource   string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
-	RatePerAddress  string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
-	RejectedPerHour string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
-	ShutdownGrace   string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
+	ReceiverAddr     string `env:"RECALL_RECEIVER_ADDR" default:"127.0.0.1:8080" help:"Where callbacks are taken; the only address that has to be public."`
+	AdminAddr        string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
+	PublicURL        string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
+	AdminURL         string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
+	TrustedProxies   string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
+	MaxBody          string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
+	EgressAllow      string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
+	Workers          string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
+	SpoolMax         string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
+	SpoolMaxAge      string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
+	RatePerSource    string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
+	RatePerAddress   string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
+	RejectedPerHour  string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
+	MetricsToken     string `env:"RECALL_METRICS_TOKEN" placeholder:"TOKEN" help:"Token with which programs may read /metrics and /health/details, at least 16 characters (openssl rand -hex 16). Without it only who is logged in. A flag can be seen by others on the machine."`
+	MetricsTokenFile string `env:"RECALL_METRICS_TOKEN_FILE" placeholder:"FILE" help:"File that holds the same."`
+	ShutdownDelay    string `env:"RECALL_SHUTDOWN_DELAY" default:"0s" help:"How long callbacks are still taken after the signal to stop, while /health/ready says no already: as long as a load balancer needs to notice."`
+	ShutdownGrace    string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
 }
 
 // config is what the settings mean. It holds no wrong value.
@@ -73,6 +76,8 @@ type config struct {
 	RatePerSource   float64
 	RatePerAddress  float64
 	RejectedPerHour int
+	MetricsToken    string // "": none
+	ShutdownDelay   time.Duration
 	ShutdownGrace   time.Duration
 }
 
@@ -101,6 +106,8 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		RatePerSource:   float64(p.number("RECALL_RATE_PER_SOURCE", serve.RatePerSource, 0, 1_000_000)),
 		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),
+		MetricsToken:    p.token("RECALL_METRICS_TOKEN", serve.MetricsToken, serve.MetricsTokenFile),
+		ShutdownDelay:   p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
 		ShutdownGrace:   p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
@@ -159,6 +166,18 @@ func (p *problems) key(value, file string) seal.Key {
 		p.add("%s: %v", name, err)
 	}
 	return key
+}
+
+// leastToken is the shortest token that is not worth guessing at.
+const leastToken = 16
+
+func (p *problems) token(variable, value, file string) string {
+	text, name := p.secret(variable, value, file)
+	if text != "" && (len(text) < leastToken || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		p.add("%s must be at least %d letters, digits and signs, without spaces: make one with openssl rand -hex 16", name, leastToken)
+		return ""
+	}
+	return text
 }
 
 // databaseURL: what pgx has to say about a wrong one may quote the password in it, so it is not repeated.

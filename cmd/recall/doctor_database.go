@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"recall/plenigo"
 	"recall/seal"
 	"recall/store"
 )
@@ -28,14 +29,23 @@ func (d *doctor) database(ctx context.Context, key seal.Key) {
 	}
 	db, err := d.app.openDatabase(ctx, key)
 	if err != nil {
-		do := "let PostgreSQL run, and check RECALL_DATABASE_URL; callbacks are spooled meanwhile"
-		if d.app.cfg.DatabaseURL == "" {
-			do = "see the newest log in the folder postgres/log of the data folder; callbacks are spooled meanwhile"
-		}
-		d.say("database", fail(do, "%v", err))
+		d.say("database", fail(databaseAwayDo(d.app), "%v", err))
 		return
 	}
 	defer db.Close()
+	d.examine(ctx, db.DB, key)
+}
+
+// databaseAwayDo is what to do about a database that cannot be reached.
+func databaseAwayDo(a *app) string {
+	if a.cfg.DatabaseURL == "" {
+		return "see the newest log in the folder postgres/log of the data folder; callbacks are spooled meanwhile"
+	}
+	return "let PostgreSQL run, and check RECALL_DATABASE_URL; callbacks are spooled meanwhile"
+}
+
+// examine looks at a database that was opened.
+func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	server, err := db.ServerHealth(ctx)
 	if err != nil {
 		d.say("database", fail("let the user of RECALL_DATABASE_URL read the database", "%v", err))
@@ -48,11 +58,12 @@ func (d *doctor) database(ctx context.Context, key seal.Key) {
 		return
 	}
 	d.say("schema", ok("this program's"))
-	d.say("key fits", keyFits(ctx, db.DB, key))
-	d.say("partitions", d.partitions(ctx, db.DB))
-	d.say("counts", d.counts(ctx, db.DB))
-	d.say("deliveries", d.deliveries(ctx, db.DB))
-	d.say("sources", d.sources(ctx, db.DB))
+	d.say("key fits", keyFits(ctx, db, key))
+	d.say("partitions", d.partitions(ctx, db))
+	d.say("counts", d.counts(ctx, db))
+	d.say("deliveries", d.deliveries(ctx, db))
+	d.say("sources", d.sources(ctx, db))
+	d.say("switch-off", d.switchOff(ctx, db))
 }
 
 func serverFinding(h *store.ServerHealth) finding {
@@ -145,6 +156,43 @@ func (d *doctor) deliveries(ctx context.Context, db *store.DB) finding {
 		return warn("`recall destination resume "+oldest.Destination+"` once it may be sent to again", "%s, which is %s", text, oldest.State)
 	}
 	return warn("see its attempts on the destination's page, and whether `recall serve` runs with RECALL_WORKERS above 0", "%s", text)
+}
+
+// guardDays is how far back it is looked for a switch-off; the pages look as far.
+const guardDays = 45
+
+// switchOff looks how near plenigo is to switching callbacks off.
+func (d *doctor) switchOff(ctx context.Context, db *store.DB) finding {
+	sources, err := db.ListSources(ctx)
+	if err != nil {
+		return fail(again, "%v", err)
+	}
+	answered, err := db.ListAnswered(ctx, guardDays, plenigo.FailuresADay)
+	if err != nil {
+		return fail(again, "%v", err)
+	}
+	var off, near []string
+	for _, s := range sources {
+		a := answered[s.ID]
+		if a == nil {
+			continue
+		}
+		switch judged, isOff := a.Judge(d.app.now()); {
+		case isOff:
+			off = append(off, s.Slug+" since "+judged.Off.Format(time.DateOnly))
+		case judged.DaysInRow > 0 && !judged.Over():
+			near = append(near, fmt.Sprintf("%s on %s", s.Slug, judged.On.Format(time.DateOnly)))
+		}
+	}
+	switch {
+	case len(off) > 0:
+		return fail("mend what fails, see the failures page, then tick Enabled again at plenigo (Settings > Development > Callbacks)",
+			"plenigo must be assumed to have switched off: %s", strings.Join(off, ", "))
+	case len(near) > 0:
+		return warn("mend what fails, see the failures page; to win time let the source observe: `recall source set SLUG --observe`",
+			"if failures go on, plenigo switches off: %s", strings.Join(near, ", "))
+	}
+	return ok("plenigo is near to it at no source")
 }
 
 // sources looks for those that reject everything because of how they are set.

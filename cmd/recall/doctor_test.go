@@ -73,8 +73,14 @@ func TestOutageAsPagesAndDoctorTellIt(t *testing.T) {
 	s.stop()
 
 	admin := s.printed("Admin UI")
-	again := launch(t, dir, append(env, "RECALL_ADMIN_ADDR="+strings.TrimPrefix(admin, "http://")))
+	again := launch(t, dir, append(env, "RECALL_METRICS_TOKEN="+metricsToken, "RECALL_ADMIN_ADDR="+strings.TrimPrefix(admin, "http://")))
 	again.wait("it says that callbacks are taken without the database", func() bool { return strings.Contains(again.out.String(), "Callbacks are taken at") })
+	for path, want := range map[string]string{"/metrics": "recall_spool_events 2\n", "/health/details": "it has not been reached since the start", "/health/ready": "ready\n"} {
+		w, text := watchAt(t, admin+path, http.DefaultClient, "Authorization", "Bearer "+metricsToken)
+		if w.StatusCode != http.StatusOK || !strings.Contains(text, want) {
+			t.Errorf("%s before the database is there: %s %s", path, w.Status, text)
+		}
+	}
 	r, err := http.Get(admin + "/events")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"recall/dispatch"
+	"recall/metrics"
 	"recall/reverify"
 	"recall/seal"
 	"recall/store"
@@ -38,7 +39,7 @@ type engine struct {
 
 // openEngine opens the database, brings it up to date, and begins the work on it. Workers and loops outlive ctx: they end
 // with close.
-func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, receiverURL string) (*engine, error) {
+func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiverURL string) (*engine, error) {
 	db, err := a.openDatabase(ctx, key)
 	if err != nil {
 		return nil, err
@@ -46,14 +47,14 @@ func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal
 	h := &engine{db: db}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	h.endWork = endWork
-	if err := c.furnish(ctx, work, h, a, g, key, front, receiverURL); err != nil {
+	if err := c.furnish(ctx, work, h, a, g, key, front, watch, details, receiverURL); err != nil {
 		h.close(stopper(a.log, a.cfg.ShutdownGrace))
 		return nil, err
 	}
 	return h, nil
 }
 
-func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, receiverURL string) error {
+func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiverURL string) error {
 	db := h.db
 	if err := db.Migrate(ctx); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		return err
 	}
 	dispatcher, err := dispatch.New(db.DB, dispatch.Options{
-		Live: h.live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Version: version(), Log: c.attemptLog(a),
+		Live: h.live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Version: version(), Meter: watch, Log: c.attemptLog(a),
 	})
 	if err != nil {
 		return err
@@ -92,9 +93,10 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() {
 		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
 	})
+	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver,
-		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Ready: front.receiver.Ready, Spool: front.spoolState, Log: a.log,
+		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Test: &testSender{receiver: receiverURL, live: h.live, now: a.now},
 	})
 	if err != nil {

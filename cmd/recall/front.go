@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,10 @@ type front struct {
 	receiver  *receive.Handler
 	spool     *receive.Spool
 	spoolDir  string
+	stopping  atomic.Bool // the signal has come: whoever shares callbacks out should look for another place
+
+	metricsToken string // "": none
+	log          *slog.Logger
 }
 
 // spoolState is the spool as the pages show it.
@@ -33,6 +38,14 @@ func (f *front) spoolState() web.Spool {
 		Events: s.Events, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Oldest: s.Oldest, AwaySince: s.AwaySince,
 		Refused: s.Refused, Damaged: s.Damaged, Full: f.spool.Ready() != nil, Dir: f.spoolDir,
 	}
+}
+
+// callback takes a callback. While we are stopping its connection ends with it: the next callback is better sent elsewhere.
+func (f *front) callback(w http.ResponseWriter, r *http.Request) {
+	if f.stopping.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	f.receiver.ServeHTTP(w, r)
 }
 
 // RecordEvents makes front a receive.Recorder.
@@ -70,23 +83,23 @@ func (f *front) ping(ctx context.Context) error {
 	return errNoEngine
 }
 
-// ServeHTTP serves the admin listener.
-func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// handler serves the admin listener: what watches the program is here from the first moment, the pages come with the engine.
+func (f *front) handler(metrics, details http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health/live", healthLive)
+	mux.HandleFunc("GET /health/ready", f.healthReady)
+	mux.Handle("GET /health/details", f.watcher(details))
+	mux.Handle("GET /metrics", f.watcher(metrics))
+	mux.HandleFunc("/", f.pages)
+	return mux
+}
+
+// pages serves the admin UI, or says why it is not there yet.
+func (f *front) pages(w http.ResponseWriter, r *http.Request) {
 	if h := f.engine.Load(); h != nil {
 		h.admin.ServeHTTP(w, r)
 		return
 	}
-	switch r.URL.Path {
-	case "/health/live":
-	case "/health/ready":
-		if err := f.receiver.Ready(r.Context()); err != nil {
-			http.Error(w, "Callbacks cannot be taken.", http.StatusServiceUnavailable)
-			return
-		}
-	default:
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, "The database has not been reached since the start. "+f.spoolState().Taken(time.Now())+" They come into the database as soon as it is back. This page is then here, too.", http.StatusServiceUnavailable)
-		return
-	}
-	w.Write([]byte("ok\n"))
+	w.Header().Set("Retry-After", "5")
+	http.Error(w, "The database has not been reached since the start. "+f.spoolState().Taken(time.Now())+" They come into the database as soon as it is back. This page is then here, too.", http.StatusServiceUnavailable)
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"recall/metrics"
 	"recall/receive"
 )
 
@@ -33,6 +34,7 @@ func (c *serveCmd) Help() string {
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away, and callbacks come on
 	boundMemory(a.cfg.MaxBody)
+	systemd := newNotifier()
 	receiverListener, err := openListener("RECALL_RECEIVER_ADDR", a.cfg.ReceiverAddr)
 	if err != nil {
 		return err
@@ -62,7 +64,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer endWork()
 	stop := stopper(a.log, a.cfg.ShutdownGrace)
 
-	front := &front{}
+	front := &front{metricsToken: a.cfg.MetricsToken, log: a.log}
 	spool, err := receive.OpenSpool(receive.SpoolOptions{
 		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Log: a.log,
 	})
@@ -70,10 +72,12 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer spool.Close()
+	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Now: a.now})
+	details := &details{front: front, app: a, key: key}
 	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
-		Recorder: front, Sources: front, Spool: spool, Tally: tally, Ping: front.ping, MaxBody: a.cfg.MaxBody,
+		Recorder: front, Sources: front, Spool: spool, Tally: tally, Meter: watch, Ping: front.ping, MaxBody: a.cfg.MaxBody,
 		RatePerSource: a.cfg.RatePerSource, RatePerAddress: a.cfg.RatePerAddress, RejectedPerHour: a.cfg.RejectedPerHour,
 		TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
 	})
@@ -82,7 +86,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 
 	open := func() error {
-		h, err := c.openEngine(ctx, a, &g, key, front, addressURL(receiverListener))
+		h, err := c.openEngine(ctx, a, &g, key, front, watch, details, addressURL(receiverListener))
 		if err == nil {
 			front.engine.Store(h)
 		}
@@ -106,23 +110,30 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	background.Go(func() { tally.Run(work) }) // its last counts go out before the engine stops
 	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
-	adminServer := receive.NewServer(a.cfg.AdminAddr, front, a.log)
+	adminServer := receive.NewServer(a.cfg.AdminAddr, front.handler(watch, details), a.log)
 	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
 	defer stop("pages", shutdown(adminServer))
-	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, front.receiver, a.log)
+	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, http.HandlerFunc(front.callback), a.log)
 	go func() {
 		failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, front.receiver.Listener(receiverListener))
 	}()
 	defer stop("requests", shutdown(receiverServer))
 
+	stopping := func() error {
+		front.stopping.Store(true)
+		systemd.tell("STOPPING=1", a.log)
+		a.log.Info("stopping")
+		g.stopping()
+		return drain(a.cfg.ShutdownDelay, failed)
+	}
 	if away != nil {
 		g.waiting()
+		systemd.tell("READY=1", a.log)
 	}
 	for away != nil {
 		select {
 		case <-ctx.Done():
-			g.stopping()
-			return nil
+			return stopping()
 		case err := <-failed:
 			return err
 		case <-time.After(reopenEvery):
@@ -141,12 +152,22 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	if err := g.print(ctx, h.db, h.demo); err != nil {
 		return err
 	}
+	systemd.tell("READY=1", a.log)
 	a.log.Info("serving", "receiver", receiverListener.Addr().String(), "admin", adminListener.Addr().String(), "version", version())
 
 	select {
 	case <-ctx.Done():
-		a.log.Info("stopping")
-		g.stopping()
+		return stopping()
+	case err := <-failed:
+		return err
+	}
+}
+
+// drain goes on taking callbacks for a while after /health/ready has begun to say no, so that whoever shares them out sends
+// the next ones elsewhere before the listener is closed.
+func drain(delay time.Duration, failed <-chan error) error {
+	select {
+	case <-time.After(delay):
 		return nil
 	case err := <-failed:
 		return err

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"recall/plenigo"
+)
+
+const metricsToken = "0123456789abcdef0123456789abcdef"
+
+// watch asks the admin listener as a program does, with headers in pairs.
+func watch(s *server, client *http.Client, path string, headers ...string) (*http.Response, string) {
+	s.t.Helper()
+	return watchAt(s.t, s.printed("Admin UI")+path, client, headers...)
+}
+
+func watchAt(t *testing.T, url string, client *http.Client, headers ...string) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Body.Close()
+	text, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w, string(text)
+}
+
+// notified is what systemd would be told.
+func notified(t *testing.T) (socket string, next func() string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "notify")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return socket, func() string {
+		text := make([]byte, 100)
+		n, err := conn.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
+	}
+}
+
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	socket, next := notified(t)
+	s := serve(t, dataDir(t), []string{"RECALL_METRICS_TOKEN_FILE=" + fileWith(t, metricsToken+"\n"), "RECALL_SHUTDOWN_DELAY=10m", "NOTIFY_SOCKET=" + socket})
+	if got := next(); got != "READY=1" {
+		t.Errorf("systemd is told %q", got)
+	}
+	shop := addShop(s, s.store())
+	bearer := []string{"Authorization", "Bearer " + metricsToken}
+	_, session := logIn(s, strings.TrimPrefix(s.printed("Log in"), firstUser+"  "))
+	stranger := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+	for _, path := range []string{"/metrics", "/health/details"} {
+		for _, test := range []struct {
+			name    string
+			client  *http.Client
+			headers []string
+			want    int
+		}{
+			{"nothing", stranger, nil, http.StatusUnauthorized},
+			{"another token", stranger, []string{"Authorization", "Bearer " + metricsToken[1:]}, http.StatusUnauthorized},
+			{"an empty token", stranger, []string{"Authorization", "Bearer "}, http.StatusUnauthorized},
+			{"another scheme", stranger, []string{"Authorization", "Basic " + metricsToken}, http.StatusUnauthorized},
+			{"a browser without a session", stranger, []string{"Accept", "text/html,*/*"}, http.StatusSeeOther},
+			{"the token", stranger, bearer, http.StatusOK},
+			{"a session", session, nil, http.StatusOK},
+		} {
+			w, text := watch(s, test.client, path, test.headers...)
+			if w.StatusCode != test.want || (w.StatusCode == http.StatusUnauthorized) != (w.Header.Get("WWW-Authenticate") != "") {
+				t.Errorf("%s with %s: %s %v, want %d", path, test.name, w.Status, w.Header, test.want)
+			}
+			if strings.Contains(text, metricsToken) {
+				t.Errorf("%s with %s quotes the token", path, test.name)
+			}
+		}
+	}
+	if w, _ := watch(s, stranger, "/events", bearer...); w.StatusCode != http.StatusSeeOther {
+		t.Errorf("the token opens the events: %s", w.Status)
+	}
+
+	// Nothing of a callback is in a scrape, and hostile ones make no series.
+	payload := plenigo.Sample{Name: "private", Body: []byte(`{"entityType":"KUNDENSORTE","callbackType":"GEHEIMAKT","entityId":"entity-4711","entity":{"customerId":"kunde-0815","email":"niemand@example.org"}}`)}
+	if got, err := shop.send(t.Context(), payload, fault{}); err != nil || !got.ok() {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	shop.send(t.Context(), payload, fault{Secret: "another"})
+	hostile := func(from, to int) {
+		for i := from; i < to; i++ {
+			for _, slug := range []string{`"}%0A%23`, "shop%22,x=%22", "..%2Fshop", strings.Repeat("a", 2000), "entity-4711"} {
+				r, err := http.Post(fmt.Sprintf("%s%s-xxx%d", strings.TrimSuffix(shop.URL, "shop"), slug, i), "application/json", strings.NewReader("{}"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Body.Close()
+			}
+		}
+	}
+	hostile(0, 1)
+	_, before := watch(s, stranger, "/metrics", bearer...)
+	hostile(1, 20)
+	_, scrape := watch(s, stranger, "/metrics", bearer...)
+	for _, want := range []string{
+		`recall_callbacks_total{code="200",reason="",source="shop",verdict="verified"} 1`,
+		`recall_callbacks_total{code="401",reason="signature_mismatch",source="shop",verdict="rejected"} 1`,
+		`recall_callbacks_total{code="404",reason="unknown_source",source="_unknown",verdict=""} `,
+		`recall_batch_events_count{place="database"} 2`, `recall_ready 1`, `recall_database_takes_events 1`, `recall_spool_events 0`,
+		`recall_database_connections{pool="main",state="most"} 20`, "go_goroutines ", "process_resident_memory_bytes ",
+	} {
+		if !strings.Contains(scrape, want) {
+			t.Errorf("the scrape lacks %s", want)
+		}
+	}
+	if was, is := strings.Count(before, "\n"), strings.Count(scrape, "\n"); is > was+2 { // a first garbage collection may add some
+		t.Errorf("hostile requests made %d lines %d:\n%s", was, is, scrape)
+	}
+	_, health := watch(s, stranger, "/health/details", bearer...)
+	for name, text := range map[string]string{"the scrape": scrape, "details": health} {
+		for _, private := range []string{"KUNDENSORTE", "GEHEIMAKT", "entity-4711", "kunde-0815", "niemand@", testSecret, "xxx", "127.0.0.1:", metricsToken} {
+			if strings.Contains(text, private) {
+				t.Errorf("%s holds %q", name, private)
+			}
+		}
+	}
+
+	var found struct {
+		State    string
+		Ready    bool
+		Stopping bool
+		Checks   []finding
+	}
+	if err := json.Unmarshal([]byte(health), &found); err != nil {
+		t.Fatal(err)
+	}
+	checks := map[string]string{}
+	for _, c := range found.Checks {
+		checks[c.Check] = c.State
+	}
+	for _, want := range []string{"data folder", "spool", "database", "durability", "schema", "key fits", "partitions", "counts", "deliveries", "sources", "switch-off"} {
+		if checks[want] == "" {
+			t.Errorf("the details lack the check %q", want)
+		}
+	}
+	if found.Stopping || !found.Ready || checks["database"] != "ok" {
+		t.Errorf("details: %s", health)
+	}
+
+	// It is unready from the signal on, and callbacks are still taken until the delay is over.
+	s.signal(syscall.SIGTERM)
+	s.logged("stopping")
+	if got := next(); got != "STOPPING=1" {
+		t.Errorf("systemd is told %q", got)
+	}
+	if w, text := watch(s, stranger, "/health/ready"); w.StatusCode != http.StatusServiceUnavailable || text != "not ready: it is stopping\n" {
+		t.Errorf("ready while it is stopping: %s %s", w.Status, text)
+	}
+	if w, _ := watch(s, stranger, "/health/live"); w.StatusCode != http.StatusOK {
+		t.Errorf("live while it is stopping: %s", w.Status)
+	}
+	if got, err := shop.send(t.Context(), numbered(1), fault{}); err != nil || !got.ok() {
+		t.Errorf("a callback while it is stopping: %+v, %v", got, err)
+	}
+	if _, text := watch(s, stranger, "/metrics", bearer...); !strings.Contains(text, "recall_ready 0\n") {
+		t.Error("the metrics do not tell that it is stopping")
+	}
+	s.signal(syscall.SIGTERM)
+	s.awaitEnd()
+	if status := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+		t.Errorf("a second signal: ended with %v", s.cmd.ProcessState)
+	}
+}

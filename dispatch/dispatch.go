@@ -32,6 +32,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,12 +44,13 @@ import (
 
 // Options of a Dispatcher.
 type Options struct {
-	Live        *store.Live      // destinations for automatic deliveries; nil: none
-	EgressAllow []netip.Prefix   // private ranges that may be sent to
-	AllowAddr   []netip.AddrPort // exact internal addresses let through besides: the demo's own receivers
-	Workers     int              // concurrent attempts; 0: only enqueue, work nothing
-	Version     string           // of the program, for the User-Agent; "": dev
-	Meter       Meter            // is told of every attempt; nil: nobody is
+	Live        *store.Live                      // destinations for automatic deliveries; nil: none
+	EgressAllow []netip.Prefix                   // private ranges that may be sent to
+	AllowAddr   []netip.AddrPort                 // exact internal addresses let through besides: the demo's own receivers
+	Proxy       func(*url.URL) (*url.URL, error) // which proxy to send through, nil for none; nil: never any
+	Workers     int                              // concurrent attempts; 0: only enqueue, work nothing
+	Version     string                           // of the program, for the User-Agent; "": dev
+	Meter       Meter                            // is told of every attempt; nil: nobody is
 	Log         *slog.Logger
 	Now         func() time.Time                  // nil: time.Now
 	Jitter      func(time.Duration) time.Duration // nil: up to a tenth more

@@ -54,6 +54,9 @@ func refuse(prefix, what string) egressRule { return egressRule{netip.MustParseP
 var refused = []egressRule{
 	refuse("169.254.169.254/32", "a cloud's metadata address"),
 	refuse("168.63.129.16/32", "a cloud's metadata address"),
+	refuse("169.254.170.2/32", "a cloud's metadata address"),
+	refuse("100.100.100.200/32", "a cloud's metadata address"),
+	refuse("192.0.0.192/32", "a cloud's metadata address"),
 	refuse("0.0.0.0/8", "an unspecified address"),
 	refuse("10.0.0.0/8", "a private address"),
 	refuse("100.64.0.0/10", "a carrier's internal address"),
@@ -72,6 +75,7 @@ var refused = []egressRule{
 	refuse("240.0.0.0/4", "a reserved address"),
 
 	refuse("fd00:ec2::254/128", "a cloud's metadata address"),
+	refuse("fd20:ce::254/128", "a cloud's metadata address"),
 	refuse("::/128", "an unspecified address"),
 	refuse("::1/128", "the loopback address"),
 	refuse("::/96", "an IPv4-compatible address"),

@@ -22,11 +22,11 @@ func TestEgress(t *testing.T) {
 
 		"0.0.0.0": "unspecified", "0.255.255.255": "unspecified",
 		"10.0.0.0": "private", "10.255.255.255": "private",
-		"100.64.0.0": "carrier", "100.100.100.200": "carrier", "100.127.255.255": "carrier",
+		"100.64.0.0": "carrier", "100.100.100.200": "metadata", "100.127.255.255": "carrier",
 		"127.0.0.1": "loopback", "127.255.255.255": "loopback",
-		"169.254.0.1": "link-local", "169.254.169.254": "metadata", "169.254.170.2": "link-local", "168.63.129.16": "metadata",
+		"169.254.0.1": "link-local", "169.254.169.254": "metadata", "169.254.170.2": "metadata", "169.254.170.3": "link-local", "168.63.129.16": "metadata",
 		"172.16.0.0": "private", "172.31.255.255": "private",
-		"192.0.0.0": "protocols", "192.0.0.255": "protocols", "192.0.2.1": "documentation", "192.88.99.1": "6to4",
+		"192.0.0.0": "protocols", "192.0.0.192": "metadata", "192.0.0.255": "protocols", "192.0.2.1": "documentation", "192.88.99.1": "6to4",
 		"192.168.0.0": "private", "192.168.255.255": "private",
 		"198.18.0.0": "benchmarks", "198.19.255.255": "benchmarks", "198.51.100.7": "documentation", "203.0.113.7": "documentation",
 		"224.0.0.0": "multicast", "239.255.255.255": "multicast", "240.0.0.0": "reserved", "255.255.255.254": "reserved", "255.255.255.255": "broadcast",
@@ -36,7 +36,7 @@ func TestEgress(t *testing.T) {
 		"64:ff9b::7f00:1": "NAT64", "64:ff9b::101:101": "NAT64", "64:ff9b:1::1": "NAT64", "64:ff9b:1:ffff::1": "NAT64", "100::1": "discard",
 		"2001::1": "Teredo", "2001:0:ffff::1": "Teredo", "2001:2::1": "benchmarks", "2001:10::1": "protocols", "2001:1ff::1": "protocols",
 		"2001:db8::1": "documentation", "2002:7f00:1::": "6to4", "2002:101:101::1": "6to4", "3fff::1": "documentation", "3fff:fff::1": "documentation",
-		"fc00::1": "private", "fdff::1": "private", "fd00:ec2::254": "metadata", "fe80::1": "link-local", "fe80::1%eth0": "link-local", "febf::1": "link-local",
+		"fc00::1": "private", "fdff::1": "private", "fd00:ec2::254": "metadata", "fd20:ce::254": "metadata", "fe80::1": "link-local", "fe80::1%eth0": "link-local", "febf::1": "link-local",
 		"fec0::1": "site-local", "ff02::1": "multicast", "ff0e::1": "multicast",
 		"1::1": "not a public", "4000::1": "not a public", "5f00::1": "not a public", "e000::1": "not a public",
 	} {

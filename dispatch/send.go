@@ -1,12 +1,9 @@
 package dispatch
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -18,29 +15,9 @@ const (
 	maxAnswer       = 64 << 10 // read of its body; the rest is left
 	maxKept         = 16 << 10 // stored of its body
 	maxAnswerHeader = 32 << 10
+	idleWait        = 30 * time.Second // for which a connection is kept that nothing is sent over
 	connectWait     = 30 * time.Second // for a connection, and again for TLS; the destination's time-out may be shorter
 )
-
-// newClient makes the one client for all destinations.
-func newClient(o Options) *http.Client {
-	guard := newEgress(o.EgressAllow, o.AllowAddr)
-	dialer := &net.Dialer{Timeout: connectWait, Resolver: o.resolver, ControlContext: guard.control}
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  nil, // what the environment says would lead past the egress guard
-			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.roots},
-			TLSHandshakeTimeout:    connectWait,
-			ForceAttemptHTTP2:      true,
-			DisableCompression:     true, // the answer is kept as it came
-			MaxIdleConns:           cmp.Or(o.Workers, 1),
-			MaxIdleConnsPerHost:    cmp.Or(o.Workers, 1),
-			IdleConnTimeout:        30 * time.Second,
-			MaxResponseHeaderBytes: maxAnswerHeader,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
 
 // errTimeUp is why a request ends when the destination's time-out is over.
 var errTimeUp = errors.New("time is up")

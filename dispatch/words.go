@@ -25,7 +25,7 @@ func noAnswer(ctx context.Context, err error, timeout time.Duration) string {
 	if words := ended(ctx, fmt.Sprintf("no answer within %s", timeout)); words != "" {
 		return words
 	}
-	for _, explain := range []func(error) string{egressWords, nameWords, certificateWords, tlsWords, connectionWords} {
+	for _, explain := range []func(error) string{egressWords, proxyWords, nameWords, certificateWords, tlsWords, connectionWords} {
 		if words := explain(err); words != "" {
 			return words
 		}

@@ -41,6 +41,7 @@ type serveSettings struct {
 	TrustedProxies   string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	MaxBody          string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
 	EgressAllow      string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
+	EgressProxy      string `env:"RECALL_EGRESS_PROXY" default:"off" help:"off sends directly; environment sends through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name, which then has to refuse private addresses itself."`
 	Workers          string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
 	SpoolMax         string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
 	SpoolMaxAge      string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
@@ -70,6 +71,7 @@ type config struct {
 	TrustedProxies  []string
 	MaxBody         int64
 	EgressAllow     []netip.Prefix
+	EgressProxy     bool // as the environment says
 	Workers         int
 	SpoolMax        int64
 	SpoolMaxAge     time.Duration
@@ -100,6 +102,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		TrustedProxies:  split(serve.TrustedProxies),
 		MaxBody:         p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
 		EgressAllow:     p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
+		EgressProxy:     serve.EgressProxy == "environment",
 		Workers:         p.number("RECALL_WORKERS", serve.Workers, 0, 500),
 		SpoolMax:        p.size("RECALL_SPOOL_MAX", serve.SpoolMax, 1<<20, 1<<50),
 		SpoolMaxAge:     p.duration("RECALL_SPOOL_MAX_AGE", serve.SpoolMaxAge, time.Minute, 365*24*time.Hour),
@@ -113,6 +116,9 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		p.add("RECALL_LOG_FORMAT: %q is no format: text or json", c.LogFormat)
+	}
+	if serve.EgressProxy != "" && serve.EgressProxy != "off" && serve.EgressProxy != "environment" {
+		p.add("RECALL_EGRESS_PROXY: it can be off, or environment; the proxy itself is named by HTTP_PROXY and HTTPS_PROXY") // what was given may hold a password
 	}
 	if c.ReceiverAddr == c.AdminAddr && !strings.HasSuffix(c.AdminAddr, ":0") {
 		p.add("RECALL_RECEIVER_ADDR and RECALL_ADMIN_ADDR are both %s: each needs a port of its own", c.AdminAddr)

@@ -38,6 +38,7 @@ func TestWrongSettings(t *testing.T) {
 		{"public URL without scheme", "RECALL_PUBLIC_URL", "callbacks.example.org", "RECALL_PUBLIC_URL is no address of a web server: write it as https://recall.example.org"},
 		{"admin URL with a password", "RECALL_ADMIN_URL", "https://u:geheim@example.org", "RECALL_ADMIN_URL is no address of a web server: write it as https://recall.example.org"},
 		{"proxy by name", "RECALL_TRUSTED_PROXIES", "10.0.0.0/8, proxy", `RECALL_TRUSTED_PROXIES: "proxy" is no range of addresses: write it as 10.0.0.0/8, several with commas between`},
+		{"egress proxy by URL", "RECALL_EGRESS_PROXY", "http://u:geheim@proxy", `RECALL_EGRESS_PROXY: it can be off, or environment; the proxy itself is named by HTTP_PROXY and HTTPS_PROXY`},
 		{"range too narrow", "RECALL_EGRESS_ALLOW", "10.0.0.0/33", `RECALL_EGRESS_ALLOW: "10.0.0.0/33" is no range of addresses: write it as 10.0.0.0/8, several with commas between`},
 		{"size with another unit", "RECALL_MAX_BODY", "1MB", `RECALL_MAX_BODY: "1MB" must be a size from 1024 to 67108864 bytes, such as 1048576, 512KiB or 1MiB`},
 		{"size too small", "RECALL_MAX_BODY", "0", `RECALL_MAX_BODY: "0" must be a size from 1024 to 67108864 bytes, such as 1048576, 512KiB or 1MiB`},

@@ -77,9 +77,9 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	if h.live, err = db.Live(work); err != nil {
 		return err
 	}
-	dispatcher, err := dispatch.New(db.DB, dispatch.Options{
-		Live: h.live, EgressAllow: a.cfg.EgressAllow, AllowAddr: demoAddrs, Workers: a.cfg.Workers, Version: version(), Meter: watch, Log: c.attemptLog(a),
-	})
+	o := a.outgoing()
+	o.Live, o.AllowAddr, o.Workers, o.Meter, o.Log = h.live, demoAddrs, a.cfg.Workers, watch, c.attemptLog(a)
+	dispatcher, err := dispatch.New(db.DB, o)
 	if err != nil {
 		return err
 	}

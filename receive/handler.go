@@ -141,7 +141,7 @@ func (h *Handler) logStored(source store.LiveSource, e *store.Event, spooled boo
 		attrs = append(attrs, slog.Bool("spooled", true))
 	}
 	if e.Arrival > 1 {
-		attrs = append(attrs, slog.Any("repeat_of", e.RepeatOf))
+		attrs = append(attrs, slog.String("repeat_of", e.RepeatOf.String()))
 	}
 	h.log.LogAttrs(context.Background(), slog.LevelInfo, "callback received", attrs...)
 }
@@ -163,7 +163,7 @@ func callbackAttrs(source store.LiveSource, e *store.Event, answered int, size i
 		slog.String("source", source.Slug), slog.Int("answered", answered), slog.Int64("size", size), slog.Duration("duration", duration),
 	}
 	if e != nil {
-		attrs = append(attrs, slog.Any("event_id", e.ID),
+		attrs = append(attrs, slog.String("event_id", e.ID.String()),
 			slog.String("verdict", string(e.Verification.Verdict)), slog.String("reason", string(e.Verification.Reason)))
 	}
 	return attrs

@@ -13,8 +13,8 @@ const (
 	deleteRounds = 200                // per kind and run; the rest waits for the next run
 )
 
-// Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits. One instance does it at
-// a time; for the others it does nothing.
+// Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits, counts
+// finer than is asked for any more. One instance does it at a time; for the others it does nothing.
 func (db *DB) Maintain(ctx context.Context) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
@@ -43,6 +43,7 @@ func (db *DB) Maintain(ctx context.Context) error {
 			WHERE (xid, position) IN (
 				SELECT xid, position FROM commits ORDER BY xid, position LIMIT $2) -- the oldest; no scan where none is old
 			AND at < $1`, db.Now().Add(-commitsKept)),
+		db.thinVolume(ctx),
 	)
 }
 

@@ -18,7 +18,7 @@ const (
 	firstCursor = "0.0.0"
 )
 
-// Rollup counts what was committed since the last time into hours and failure groups, until nothing is new. Several
+// Rollup counts what was committed since the last time into hours, the volume and failure groups, until nothing is new. Several
 // instances may call it at once: the row of its cursor is locked, so each event is counted once. likely names the cause of
 // a rejection, and is asked for a few events of a kind only.
 func (db *DB) Rollup(ctx context.Context, likely func(*Event) verify.Cause) error {
@@ -55,6 +55,9 @@ func (db *DB) rollupSome(ctx context.Context, likely func(*Event) verify.Cause) 
 			if err := countHours(ctx, tx, ids); err != nil {
 				return err
 			}
+			if err := countVolume(ctx, tx, ids); err != nil {
+				return err
+			}
 			if err := db.countFailures(ctx, tx, ids, likely); err != nil {
 				return err
 			}
@@ -68,19 +71,24 @@ func (db *DB) rollupSome(ctx context.Context, likely func(*Event) verify.Cause) 
 }
 
 // CountedAt is when the counts last held everything there was; zero: never.
-func (db *DB) CountedAt(ctx context.Context) (time.Time, error) {
+func (db *DB) CountedAt(ctx context.Context) (time.Time, error) { return countedAt(ctx, db.pool) }
+
+func countedAt(ctx context.Context, q querier) (time.Time, error) {
 	var at time.Time
-	err := db.pool.QueryRow(ctx, `SELECT at FROM followers WHERE name = $1`, rollupName).Scan(&at)
+	err := q.QueryRow(ctx, `SELECT at FROM followers WHERE name = $1`, rollupName).Scan(&at)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("asking how far the counts are: %w", err)
 	}
 	return at, nil
 }
 
-// hourOf is SQL for the hour an event arrived in, from the first 48 bits of the id in a column.
-func hourOf(id string) string {
-	return "date_trunc('hour', to_timestamp(('x' || substr(" + id + "::text, 1, 8) || substr(" + id + "::text, 10, 4))::bit(48)::bigint / 1000.0), 'UTC')"
+// arrivedOf is SQL for the time an event arrived, from the first 48 bits of the id in a column.
+func arrivedOf(id string) string {
+	return "to_timestamp(('x' || substr(" + id + "::text, 1, 8) || substr(" + id + "::text, 10, 4))::bit(48)::bigint / 1000.0)"
 }
+
+// hourOf is SQL for the hour of it.
+func hourOf(id string) string { return "date_trunc('hour', " + arrivedOf(id) + ", 'UTC')" }
 
 func countHours(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 	_, err := tx.Exec(ctx, `

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
@@ -79,6 +80,8 @@ func subject(e *store.Event, source string) filter.Subject {
 		Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
 		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID,
 		Customers: customers, Sender: e.Sender, ReceivedAt: e.ReceivedAt(),
+		Header: e.Header, Payload: filter.NewPayload(e.Body), Size: e.Size, Repeat: e.RepeatOf != uuid.Nil,
+		Signature: string(e.Verification.Signature), Answered: e.Answered, Version: e.APIVersion, Unexpected: e.UnexpectedType,
 	}
 }
 
@@ -105,7 +108,7 @@ func (r *rules) parsed(d *store.Destination, now time.Time, log *slog.Logger) (f
 	if known, is := r.byText[*d.Match]; is {
 		return known.Filter, known.ok
 	}
-	f, err := filter.Parse(*d.Match, now)
+	f, err := filter.ParseRule(*d.Match, now)
 	if err != nil {
 		log.Error("a destination's matching rule cannot be read: nothing is sent to it automatically", "destination", d.Name, "error", err)
 	}

@@ -70,7 +70,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		pos  int
 		want string
 	}{
-		{"hello", 0, "key:value"},
+		{"--", 1, "neither letter nor digit"},
 		{"source:shop colour:red", 12, "Keys are source, verdict"},
 		{"verdict:good", 8, "verified, late or rejected"},
 		{"source:", 7, "needs a value"},
@@ -87,6 +87,7 @@ func TestErrorsSayWhereAndWhat(t *testing.T) {
 		{`customer:"a`, 9, "closing quote"},
 		{`customer:"a"b`, 12, "blank"},
 		{"-", 1, "key:value"},
+		{"verdit:late", 0, "Did you mean verdict?"},
 		{"source:\xff", 0, "UTF-8"},
 		{strings.Repeat("a", 2001), 2000, "longer"},
 		{strings.Repeat("source:a ", 51), 450, "50 terms"},
@@ -135,7 +136,7 @@ func FuzzParse(f *testing.F) {
 			for j := range a.Values {
 				a.Values[j].Text, b.Values[j].Text = "", ""
 			}
-			a.Pos, b.Pos = 0, 0
+			a.Pos, a.End, b.Pos, b.End = 0, 0, 0, 0
 			if a.Key != KeySource && a.Key != KeyReason && a.Key != KeyVerdict && !reflect.DeepEqual(a, b) {
 				t.Fatalf("%q: %+v, then %+v", text, a, b)
 			}

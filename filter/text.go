@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // String writes the filter so that Parse reads the same from it. Ages have become times.
@@ -15,24 +16,52 @@ func (f Filter) String() string {
 	return strings.Join(terms, " ")
 }
 
-// String writes one term.
-func (t Term) String() string {
-	var b strings.Builder
-	if t.Negated {
-		b.WriteByte('-')
+// Text writes the filter as it was written, with one blank between terms: ages stay ages, so that a bookmark of the last
+// two hours stays one.
+func (f Filter) Text() string {
+	terms := make([]string, len(f.Terms))
+	for i, t := range f.Terms {
+		terms[i] = t.Text()
 	}
-	b.WriteString(string(t.Key) + ":")
-	for i, v := range t.Values {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(Quote(v.write(t.Key)))
-	}
-	return b.String()
+	return strings.Join(terms, " ")
 }
 
-func (v Value) write(key Key) string {
-	switch key {
+// Text writes one term as it was written.
+func (t Term) Text() string { return t.prefix() + t.ValuesText() }
+
+// ValuesText writes the values of a term as they were written.
+func (t Term) ValuesText() string {
+	values := make([]string, len(t.Values))
+	for i, v := range t.Values {
+		values[i] = v.written(t)
+	}
+	return strings.Join(values, ",")
+}
+
+// String writes one term.
+func (t Term) String() string {
+	values := make([]string, len(t.Values))
+	for i, v := range t.Values {
+		values[i] = v.write(t)
+	}
+	return t.prefix() + strings.Join(values, ",")
+}
+
+// prefix is what stands before the values.
+func (t Term) prefix() string {
+	minus := ""
+	if t.Negated {
+		minus = "-"
+	}
+	if t.Key == KeyText && len(t.Values) > 0 {
+		return minus
+	}
+	return minus + t.label() + ":"
+}
+
+// write writes a value so that it is read the same at any time.
+func (v Value) write(t Term) string {
+	switch t.Key {
 	case KeyAfter, KeyBefore:
 		return v.Time.Format(time.RFC3339Nano)
 	case KeyType:
@@ -40,24 +69,69 @@ func (v Value) write(key Key) string {
 		if v.CallbackType != "" || v.EntityType == "" {
 			text += "." + star(v.CallbackType)
 		}
-		return lower(text)
+		return Quote(lower(text))
 	case KeyEntity:
 		if v.EntityType != "" {
-			return lower(v.EntityType) + "/" + v.ID
+			return Quote(lower(v.EntityType) + "/" + v.ID)
 		}
 		if strings.Contains(v.ID, "/") {
-			return "/" + v.ID
+			return Quote("/" + v.ID)
 		}
-		return v.ID
+		return Quote(v.ID)
 	case KeyCustomer, KeyID:
-		return v.ID
+		return Quote(v.ID)
 	case KeySender:
 		if v.Sender.IsSingleIP() {
 			return v.Sender.Addr().String()
 		}
 		return v.Sender.String()
+	case KeyReceived, KeyPayload:
+		if text, is := v.writeAges(); is {
+			return text
+		}
 	}
-	return v.Text
+	return v.written(t)
+}
+
+// writeAges writes what is compared with an age as times.
+func (v Value) writeAges() (string, bool) {
+	if v.Time.IsZero() && v.Until.IsZero() || !strings.ContainsAny(v.Text[len(v.Text)-1:]+strings.Split(v.Text, "..")[0], "smhdw") {
+		return "", false
+	}
+	switch {
+	case v.Until.IsZero():
+		return string(OpAtLeast) + v.Time.Format(time.RFC3339Nano), true
+	case v.Time.IsZero():
+		return string(OpLess) + v.Until.Format(time.RFC3339Nano), true
+	}
+	const exact = "2006-01-02T15:04:05.000000000Z" // the end is included, to its last digit
+	return v.Time.Format(time.RFC3339Nano) + ".." + v.Until.Add(-1).Format(exact), true
+}
+
+// written writes a value as it was written, ages as ages.
+func (v Value) written(t Term) string {
+	switch t.Key {
+	case KeyText:
+		if startsKey(v.Text) && !strings.ContainsAny(v.Text, ":*") {
+			return Quote(v.Text)
+		}
+		return quote(v.Text)
+	case KeyPayload, KeyHeader:
+		switch {
+		case v.Op == OpPresent:
+			return "*"
+		case v.Op == OpRange:
+			return v.Text
+		case v.Op == OpEqual && (strings.Contains(v.Text, "..") || strings.ContainsAny(v.Text, "<>~*")):
+			return quote(v.Text)
+		}
+		return string(v.Op) + Quote(v.Text)
+	case KeyReceived, KeySize, KeyAnswered:
+		if v.Op != OpRange {
+			return string(v.Op) + Quote(v.Text)
+		}
+	}
+	return Quote(v.Text)
 }
 
 func star(s string) string {
@@ -92,6 +166,10 @@ func Quote(value string) string {
 	if value != "" && !strings.ContainsFunc(value, func(r rune) bool { return r == ',' || r == '"' || r == '\\' || unicode.IsSpace(r) }) {
 		return value
 	}
+	return quote(value)
+}
+
+func quote(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
 }
 
@@ -106,7 +184,7 @@ func (f Filter) Get(key Key) string {
 		if t.Negated || len(t.Values) != 1 || found != "" {
 			return ""
 		}
-		found = t.Values[0].write(key)
+		found = t.Values[0].write(t)
 	}
 	return found
 }
@@ -120,4 +198,10 @@ func (f Filter) Without(key Key) Filter {
 		}
 	}
 	return kept
+}
+
+// startsKey tells whether a text begins as a key may.
+func startsKey(text string) bool {
+	r, _ := utf8.DecodeRuneInString(text)
+	return unicode.IsLetter(r) || r == '_' || r == '$' || r == '@'
 }

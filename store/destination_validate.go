@@ -74,7 +74,7 @@ func (d *Destination) Problems(now time.Time) []Problem {
 		check("method", fmt.Errorf("the method %.20q must be one of %s", d.Method, strings.Join(Methods(), ", ")))
 	}
 	if d.Match != nil {
-		if _, err := filter.Parse(*d.Match, now); err != nil {
+		if _, err := filter.ParseRule(*d.Match, now); err != nil {
 			check("match", fmt.Errorf("the matching rule cannot be read: %w", err))
 		}
 	}

@@ -140,7 +140,7 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 // fill makes the view of what was found.
 func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPage, sources []*store.Source, publicURL string) {
 	v.Query = q.Text
-	v.Base = filterText(f)
+	v.Base = f.Text()
 	v.Fields = fieldValues(f)
 	for _, key := range fieldKeys {
 		v.Narrowed = v.Narrowed || v.Fields[key] != ""

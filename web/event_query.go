@@ -50,7 +50,7 @@ func (q eventQuery) url() string {
 
 // filterURL is the address of the list with one term.
 func filterURL(key filter.Key, value string) string {
-	return eventQuery{Text: termText(key, value)}.url()
+	return eventQuery{Text: filter.TermText(string(key), value)}.url()
 }
 
 // parseEventQuery reads the address. Ids that are none are a mistake in a link, said plainly.
@@ -105,14 +105,14 @@ func mergeSearch(v url.Values, now time.Time) eventQuery {
 		// The text cannot be taken apart, so the fields are added to its end; the page says what is wrong.
 		for _, key := range fieldKeys {
 			if changed[key] != "" {
-				q.Text = strings.TrimSpace(q.Text + " " + termText(key, changed[key]))
+				q.Text = strings.TrimSpace(q.Text + " " + filter.TermText(string(key), changed[key]))
 			}
 		}
 		q.Base = base
 		return q
 	}
 	if len(changed) > 0 {
-		q.Text = replaceTerms(f, changed)
+		q.Text = f.Set(changed, fieldKeys)
 	}
 	if _, err := filter.Parse(q.Text, now); err != nil {
 		q.Base = base
@@ -120,68 +120,12 @@ func mergeSearch(v url.Values, now time.Time) eventQuery {
 	return q
 }
 
-// replaceTerms writes the filter with other values for some keys. Only terms a field can show are replaced: a negated
-// term stays.
-func replaceTerms(f filter.Filter, values map[filter.Key]string) string {
-	var parts []string
-	written := map[filter.Key]bool{}
-	for _, term := range f.Terms {
-		value, changes := values[term.Key]
-		if !changes || term.Negated {
-			parts = append(parts, filterText(filter.Filter{Terms: []filter.Term{term}}))
-			continue
-		}
-		if value != "" && !written[term.Key] {
-			parts = append(parts, termText(term.Key, value))
-		}
-		written[term.Key] = true
-	}
-	for _, key := range fieldKeys {
-		if value := values[key]; value != "" && !written[key] {
-			parts = append(parts, termText(key, value))
-		}
-	}
-	return strings.Join(parts, " ")
-}
-
-// termText writes a term of one key from what stands in its field, which may be several values, as in the box. What the
-// language cannot read is quoted whole.
-func termText(key filter.Key, value string) string {
-	text := string(key) + ":" + value
-	// The time does not matter here: only the form is looked at.
-	if f, err := filter.Parse(text, time.Unix(1<<31, 0)); err == nil && len(f.Terms) == 1 {
-		return text
-	}
-	return string(key) + ":" + filter.Quote(value)
-}
-
-// filterText writes a filter as it was written: ages stay ages, so that a bookmark of the last two hours stays one.
-func filterText(f filter.Filter) string {
-	var terms []string
-	for _, term := range f.Terms {
-		minus := ""
-		if term.Negated {
-			minus = "-"
-		}
-		terms = append(terms, minus+string(term.Key)+":"+valuesText(term))
-	}
-	return strings.Join(terms, " ")
-}
-
-func valuesText(term filter.Term) string {
-	var values []string
-	for _, v := range term.Values {
-		values = append(values, filter.Quote(v.Text))
-	}
-	return strings.Join(values, ",")
-}
-
 // fieldValues says what stands in the fields for a filter: the values of the first term of each key that is not negated.
 func fieldValues(f filter.Filter) map[filter.Key]string {
 	values := map[filter.Key]string{}
 	for _, term := range f.Terms {
 		if !term.Negated && values[term.Key] == "" {
-			values[term.Key] = valuesText(term)
+			values[term.Key] = term.ValuesText()
 		}
 	}
 	return values
@@ -199,6 +143,6 @@ func newFilterProblem(text string, err error) *filterProblem {
 		return &filterProblem{Message: err.Error(), Start: text}
 	}
 	at := max(0, min(mistake.Pos, len(text)))
-	end := at + strings.IndexAny(text[at:]+" ", " \t\n")
+	end := max(at, min(mistake.End, len(text)))
 	return &filterProblem{Message: mistake.Message, Start: text[:at], At: text[at:end], End: text[end:]}
 }

@@ -32,10 +32,10 @@ func TestMergeSearch(t *testing.T) {
 		"a blank is quoted":     {set: map[string]string{"customer": "a b"}, want: `customer:"a b"`},
 		"a quote is quoted":     {set: map[string]string{"customer": `a"b`}, want: `customer:"a\"b"`},
 		"no second term":        {set: map[string]string{"customer": "1 verdict:late"}, want: `customer:"1 verdict:late"`},
-		"mistake in the text":   {q: "nonsense", base: "source:shop", want: "nonsense", kept: "source:shop"},
+		"mistake in the text":   {q: "nonsense:1", base: "source:shop", want: "nonsense:1", kept: "source:shop"},
 		"mistake in a field":    {q: "source:shop", base: "source:shop", set: map[string]string{"source": "shop", "after": "yesterdayish"}, want: "source:shop after:yesterdayish", kept: "source:shop"},
-		"mistake and a field":   {q: "nonsense", set: map[string]string{"verdict": "late"}, want: "nonsense verdict:late"},
-		"a broken base is none": {q: "source:shop", base: "nonsense", set: map[string]string{"verdict": "late"}, want: "source:shop verdict:late"},
+		"mistake and a field":   {q: "nonsense:1", set: map[string]string{"verdict": "late"}, want: "nonsense:1 verdict:late"},
+		"a broken base is none": {q: "source:shop", base: "nonsense:1", set: map[string]string{"verdict": "late"}, want: "source:shop verdict:late"},
 	}
 	for name, test := range tests {
 		v := url.Values{"q": {test.q}, "base": {test.base}}
@@ -79,10 +79,10 @@ func TestEventQueryURL(t *testing.T) {
 
 func TestFilterProblemPointsAtTheWord(t *testing.T) {
 	t.Parallel()
-	text := "source:shop nonsense after:2h"
+	text := "source:shop nonsense:1 after:2h"
 	_, err := filter.Parse(text, testNow)
 	p := newFilterProblem(text, err)
-	if p.Start != "source:shop " || p.At != "nonsense" || p.End != " after:2h" || p.Message == "" {
+	if p.Start != "source:shop " || p.At != "nonsense" || p.End != ":1 after:2h" || p.Message == "" {
 		t.Errorf("got %+v", p)
 	}
 	_, err = filter.Parse("source:", testNow)

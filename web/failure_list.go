@@ -196,12 +196,12 @@ func newFailureRow(f *store.Failure, hasSettings bool, p page) failureRow {
 
 // failureFilter finds the events of a group; those of another cause are among them, since that is no key of the filter.
 func failureFilter(f *store.Failure) string {
-	text := termText(filter.KeyVerdict, "rejected") + " " + termText(filter.KeyReason, string(f.Reason))
+	text := filter.TermText(string(filter.KeyVerdict), "rejected") + " " + filter.TermText(string(filter.KeyReason), string(f.Reason))
 	if f.Source != "" {
-		text = termText(filter.KeySource, f.Source) + " " + text
+		text = filter.TermText(string(filter.KeySource), f.Source) + " " + text
 	}
 	if f.Sender != (netip.Addr{}) {
-		text += " " + termText(filter.KeySender, f.Sender.String())
+		text += " " + filter.TermText(string(filter.KeySender), f.Sender.String())
 	}
 	return text
 }

@@ -185,7 +185,7 @@ func TestReverifyRun(t *testing.T) {
 		t.Errorf("a broken id: %s", a.Status)
 	}
 	a := v.post("/reverify", url.Values{"q": {"source:bare nonsense:1"}, "reason": {"mended"}})
-	if a.StatusCode != http.StatusBadRequest || a.page().one(t, "#q-problem .at").text() != "nonsense:1" || a.page().one(t, "#reason").attr("value") != "mended" {
+	if a.StatusCode != http.StatusBadRequest || a.page().one(t, "#q-problem .at").text() != "nonsense" || a.page().one(t, "#reason").attr("value") != "mended" {
 		t.Errorf("a mistake in the filter: %s", a.Status)
 	}
 

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"recall/filter"
 	"recall/store"
 )
 
@@ -39,16 +37,6 @@ Examples:
     recall destination add --name audit --url https://audit.example.com/in --header-file headers --retry '30s,10m'`
 }
 
-// filterHelp explains filters; negated shows how one that begins with a minus is written here.
-func filterHelp(negated string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "A filter is key:value, several with blanks between; a comma joins several values by \"or\", a leading - negates (%s). Keys:\n\n", negated)
-	for _, k := range filter.Keys() {
-		fmt.Fprintf(&b, "    %-10s %s, such as %s\n", k.Key, k.Words, k.Example)
-	}
-	return b.String()
-}
-
 func (c *destinationAddCmd) Run(ctx context.Context, a *app) error {
 	d, err := c.read(a)
 	if err != nil {
@@ -73,7 +61,7 @@ func (c *destinationAddCmd) read(a *app) (*store.Destination, error) {
 		RetrySchedule: store.DefaultRetrySchedule(), State: store.DestinationActive,
 	}
 	if c.Match != nil {
-		if _, err := readFilter("--match", *c.Match, a.now()); err != nil {
+		if _, err := readRule("--match", *c.Match, a.now()); err != nil {
 			return nil, err
 		}
 		d.Match = new(strings.TrimSpace(*c.Match))
@@ -95,26 +83,6 @@ func (c *destinationAddCmd) read(a *app) (*store.Destination, error) {
 		return nil, usagef("%v", err)
 	}
 	return d, nil
-}
-
-// readFilter parses a filter. The error shows the text, and under it the place that is wrong.
-func readFilter(flag, text string, now time.Time) (filter.Filter, error) {
-	f, err := filter.Parse(text, now)
-	var wrong *filter.Error
-	if errors.As(err, &wrong) {
-		return f, usagef("%s: %s\n%s", flag, wrong.Message, caret(text, wrong.Pos))
-	}
-	return f, err
-}
-
-// caret shows a place in a text of one line, with what is around it.
-func caret(text string, pos int) string {
-	const around = 50
-	before, after := harmless(text[:min(pos, len(text))]), harmless(text[min(pos, len(text)):])
-	if r := []rune(before); len(r) > around {
-		before = "…" + string(r[len(r)-around:])
-	}
-	return "    " + before + cut(after, around) + "\n    " + strings.Repeat(" ", len([]rune(before))) + "^"
 }
 
 // parseRetry reads waits with commas between.

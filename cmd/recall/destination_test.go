@@ -107,7 +107,7 @@ func TestDestinationWrongUse(t *testing.T) {
 		"wrong name":    {[]string{"add", "--name", "CRM", url}, `the name "CRM" must be`},
 		"wrong URL":     {[]string{"add", "--name", "a", "--url", "crm.example.com"}, "the URL must be absolute"},
 		"user in URL":   {[]string{"add", "--name", "a", "--url", "https://u:topsecret@h/"}, "the URL must hold no user"},
-		"wrong filter":  {[]string{"add", "--name", "a", url, "--match", "source:shop tpye:x"}, "--match: There is no key \"tpye\". Keys are source, verdict, reason, type, entity, customer, sender, after, before, id.\n    source:shop tpye:x\n                ^\n"},
+		"wrong filter":  {[]string{"add", "--name", "a", url, "--match", "source:shop tpye:x"}, "--match: There is no key \"tpye\". Did you mean type? To find it as text put it in quotes.\n    source:shop tpye:x\n                ^\n"},
 		"wrong signing": {[]string{"add", "--name", "a", url, "--signing", "md5"}, `the signing "md5" must be one of plenigo, standard-webhooks, none`},
 		"wrong timeout": {[]string{"add", "--name", "a", url, "--timeout", "10m"}, "the time-out 10m0s must be between"},
 		"wrong retry":   {[]string{"add", "--name", "a", url, "--retry", "30s,soon"}, `--retry: "soon" is no time`},

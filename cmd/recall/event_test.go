@@ -236,7 +236,7 @@ func TestEventWrongUse(t *testing.T) {
 		says string
 	}{
 		"filter":          {[]string{"list", "source:shop", "verdict:wrong"}, "\"wrong\" is no verdict: it is verified, late or rejected.\n    source:shop verdict:wrong\n                        ^\n"},
-		"no key":          {[]string{"list", "shop"}, `"shop" is not written as key:value`},
+		"no key":          {[]string{"list", "shop:1"}, `There is no key "shop"`},
 		"limit":           {[]string{"list", "--limit", "10001"}, "--limit must be from 1 to 10000, not 10001"},
 		"no limit":        {[]string{"list", "--limit", "0"}, "--limit must be from 1 to 10000, not 0"},
 		"limit in words":  {[]string{"list", "--limit", "all"}, "--limit"},

@@ -102,7 +102,7 @@ func newUncountedView(f filter.Filter) volumeView {
 	}
 	return volumeView{
 		Why:     "There is a chart by time, source, verdict and type only, not by " + strings.Join(keys, " or ") + ".",
-		WhyLink: link{"Show it without", eventQuery{Text: filterText(rest)}.url()},
+		WhyLink: link{"Show it without", eventQuery{Text: rest.Text()}.url()},
 	}
 }
 
@@ -113,7 +113,7 @@ func newVolumeView(v *store.Volume, f filter.Filter, zone *time.Location, now ti
 	if zone == nil {
 		zone = time.UTC
 	}
-	base := filterText(f.Without(filter.KeyAfter).Without(filter.KeyBefore))
+	base := f.Without(filter.KeyAfter).Without(filter.KeyBefore).Text()
 	timed := len(f.Without(filter.KeyAfter).Without(filter.KeyBefore).Terms) < len(f.Terms)
 	view := volumeView{Zone: zoneName(zone, now), Ranges: newRanges(f, base, timed), Lag: countsLag(v.CountedAt, now)}
 	if v.CountedAt.IsZero() || len(v.Bars) == 0 && !timed && base == "" {
@@ -124,7 +124,7 @@ func newVolumeView(v *store.Volume, f filter.Filter, zone *time.Location, now ti
 		return view
 	}
 	from, to := v.Bars[0].Start, v.Bars[len(v.Bars)-1].End
-	view.TableURL = volumeURL(filterText(f))
+	view.TableURL = volumeURL(f.Text())
 	view.Span, view.Step = spanWords(from, to, zone), stepWords(v.Step)
 	view.Drag = eventQuery{Text: timedText(base, "{from}", "{to}")}.url()
 	view.Drag = strings.NewReplacer("%7B", "{", "%7D", "}").Replace(view.Drag)
@@ -216,7 +216,7 @@ func (view *volumeView) legend(bars []store.VolumeBar, f filter.Filter) {
 		counts[verify.Rejected] += b.Rejected
 	}
 	for _, v := range []verify.Verdict{verify.Verified, verify.Late, verify.Rejected} {
-		text := strings.TrimSpace(filterText(f.Without(filter.KeyVerdict)) + " " + string(filter.KeyVerdict) + ":" + string(v))
+		text := strings.TrimSpace(f.Without(filter.KeyVerdict).Text() + " " + string(filter.KeyVerdict) + ":" + string(v))
 		view.Legend = append(view.Legend, volumeLegend{string(v), verdictMood(v), grouped(counts[v]), eventQuery{Text: text}.url()})
 	}
 }

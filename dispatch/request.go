@@ -25,7 +25,8 @@ const (
 	headerEvent          = "Recall-Event"
 	headerDelivery       = "Recall-Delivery"
 	headerAttempt        = "Recall-Attempt" // number, from 1
-	headerTrigger        = "Recall-Trigger" // automatic, manual, replay
+	headerTrigger        = "Recall-Trigger" // automatic, manual, replay; test
+	headerTest           = "Recall-Test"    // true: no event of plenigo's, but a test of the connection
 	headerReceivedAt     = "Recall-Received-At"
 	headerSource         = "Recall-Source"    // slug
 	headerOriginal       = "Recall-Original-" // and the name of a header that the event's own signature stood in
@@ -52,6 +53,9 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	header.Set(headerDelivery, t.delivery.ID.String())
 	header.Set(headerAttempt, strconv.Itoa(number))
 	header.Set(headerTrigger, string(t.delivery.Trigger))
+	if t.delivery.Trigger == triggerTest {
+		header.Set(headerTest, "true")
+	}
 	header.Set(headerReceivedAt, t.event.ReceivedAt().Format(time.RFC3339Nano))
 	header.Set(headerSource, t.source.Slug)
 	id := idempotencyKey(t.event.ID, t.destination.ID)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -67,17 +68,34 @@ func cleanReason(s string) string {
 	return s
 }
 
-// ListAudit returns the entries of a subject ("": of all), newest first, 50 unless told, at most 1,000.
-func (db *DB) ListAudit(ctx context.Context, subject string, limit int) ([]AuditEntry, error) {
-	if limit <= 0 {
-		limit = 50
+// AuditQuery chooses entries of the audit list; zero fields choose all.
+type AuditQuery struct {
+	Actor, Subject string
+	Action         string    // whole (source.set), or its noun alone (source)
+	From, Until    time.Time // at or after; before
+	Before         int64     // ids below: the next page of a list
+	Limit          int       // 50 when 0, at most 1,000
+}
+
+// FindAudit returns the entries that a query chooses, newest first.
+func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error) {
+	if q.Limit <= 0 {
+		q.Limit = 50
 	}
 	found, err := db.pool.Query(ctx, `
-		SELECT at, actor, action, subject, reason, detail
+		SELECT id, at, actor, action, subject, reason, detail
 		FROM audit_entries
-		WHERE subject = @subject OR @all
+		WHERE (actor = @actor OR @actor = '')
+			AND (subject = @subject OR @subject = '')
+			AND (action = @action OR starts_with(action, @action || '.') OR @action = '')
+			AND (at >= @from OR @from::timestamptz IS NULL) AND (at < @until OR @until::timestamptz IS NULL)
+			AND (id < @before OR @before = 0)
 		ORDER BY id DESC
-		LIMIT @limit`, pgx.NamedArgs{"subject": plenigo.Clean(subject), "all": subject == "", "limit": min(limit, 1000)})
+		LIMIT @limit`,
+		pgx.NamedArgs{
+			"actor": plenigo.Clean(q.Actor), "subject": plenigo.Clean(q.Subject), "action": plenigo.Clean(q.Action),
+			"from": timeOrNull(q.From), "until": timeOrNull(q.Until), "before": q.Before, "limit": min(q.Limit, 1000),
+		})
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit list: %w", err)
 	}
@@ -89,4 +107,17 @@ func (db *DB) ListAudit(ctx context.Context, subject string, limit int) ([]Audit
 		entries[i].At = entries[i].At.UTC()
 	}
 	return entries, nil
+}
+
+// ListAudit returns the entries of a subject ("": of all), newest first, 50 unless told, at most 1,000.
+func (db *DB) ListAudit(ctx context.Context, subject string, limit int) ([]AuditEntry, error) {
+	return db.FindAudit(ctx, AuditQuery{Subject: subject, Limit: limit})
+}
+
+// timeOrNull is a parameter that is NULL for the zero time.
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

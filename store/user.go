@@ -22,6 +22,7 @@ type User struct {
 
 // AuditEntry says who did what to what, and why. It never holds secrets or payloads.
 type AuditEntry struct {
+	ID      int64 // grows with time; given by the store
 	At      time.Time
 	Actor   string
 	Action  string // noun.verb

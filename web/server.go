@@ -96,6 +96,7 @@ func (s *server) routes() []route {
 		{"POST /sources/{slug}/remove", admin, s.sourceRemove},
 		{"GET /destinations", viewer, s.destinationList},
 		{"GET /destinations/{name}", viewer, s.destinationShow},
+		{"GET /audit", operator, s.auditList},
 		{"GET /account", viewer, s.accountShow},
 		{"POST /account/password", viewer, s.accountPassword},
 		{"POST /theme", viewer, s.themeSet},

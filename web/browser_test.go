@@ -237,11 +237,26 @@ func TestBrowserLiveListAndPages(t *testing.T) {
 	if got := asks[string](b, "location.search"); !strings.HasPrefix(got, "?before=") {
 		t.Errorf("address %s", got)
 	}
-	b.do(chromedp.NavigateBack())
+	asks[bool](b, "history.back() === undefined")
 	b.sees("#events", "1054")
 	b.open("/events?live=1")
 	s.record(t, `{"entityType":"VOUCHER_CAMPAIGN","callbackType":"FINISHED","entityId":"77"}`)
-	b.sees("#events", "Voucher campaign")
+	b.sees("#events tbody tr:nth-child(2)", "Voucher campaign")
+	b.sees("#tail-heard", "heard")
+	b.do(chromedp.Click("#tail-pause"))
+	b.sees("#tail-state", "Paused")
+	s.record(t, `{"entityType":"VOUCHER_CHANNEL","callbackType":"CREATION","entityId":"78"}`)
+	b.sees("#tail-more", "1 new, show")
+	if got := asks[string](b, "document.title"); got != "(1) Events · Recall" {
+		t.Errorf("title %q", got)
+	}
+	b.do(chromedp.Click("#tail-more"))
+	b.sees("#events tbody tr:nth-child(2)", "Voucher channel")
+	s.recordMany(t, 300)
+	b.sees("#tail-more", "more, show")
+	if n := asks[int](b, "document.querySelectorAll('.row').length"); n > 200 {
+		t.Errorf("%d rows on the page", n)
+	}
 
 	b.open("/sources")
 	b.do(chromedp.Click(".menu summary"), chromedp.Click("button[value=dark]"))

@@ -25,24 +25,38 @@ type eventListView struct {
 	Problem   *filterProblem
 	TooSlow   bool // the search was stopped; the list is empty for that
 	Fields    map[filter.Key]string
-	Narrowed  bool // some field is set
 	Sources   []string
 	Verdicts  []choice
 	Types     []string
+	Pills     []pill
+	Columns   columns
+	Zone      string // of this list, where it is not the reader's own
+	Zones     []choice
+	View      int64
 	Days      []eventDay
 	Count     int
 	NewestURL string // "" on the first page
 	NewerURL  string // "" where there are none
 	OlderURL  string
-	Live      bool   // the list renews itself
+	Live      bool   // what is new comes by itself
 	LiveURL   string // switches Live; "" where it cannot be
+	TailURL   string // tells what is new, while Live
+	FreshURL  string // this list, anew from its top
 	Setup     *setupView
 	ClearURL  string
 	Reverify  bool // some event of the page can be re-verified, and the reader may do it
 }
 
+// pill is one term of the filter, which can be taken away.
+type pill struct {
+	Key, Values string
+	Negated     bool
+	WithoutURL  string
+}
+
 // eventDay is the rows of one day.
 type eventDay struct {
+	Date string // by which a live list finds it
 	Name string
 	Rows []eventRow
 }
@@ -71,6 +85,9 @@ type eventRow struct {
 	Answered     int
 	AnsweredTone string
 	Deliveries   []deliveryTally
+	Signature    string
+	Version      string
+	Size         string
 }
 
 // link is a text that leads somewhere.
@@ -109,7 +126,13 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if zone, known := readZone(q.Zone); known && q.Zone != "" {
+		h := habitsOf(r.Context())
+		h.Zone = zone
+		r = h.with(r)
+	}
 	v := eventListView{page: s.newPage(r, "Events"), Verdicts: verdictChoices, Types: typeChoices()}
+	v.Lean, v.Scripts = true, []string{"js/list.js"}
 	v.Messages = s.takeFlashes(w, r)
 
 	f, err := filter.Parse(q.Text, s.Now())
@@ -123,68 +146,100 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("listing sources: %w", err)
 	}
+	if q.Live { // before the events are read, so that none comes between
+		_, since, err := s.DB.CommittedSince(r.Context(), "", 0)
+		if err != nil {
+			return fmt.Errorf("beginning to follow: %w", err)
+		}
+		v.TailURL = tailURL(q.on(f.Text()), since)
+	}
 	events, err := s.DB.ListEvents(r.Context(), store.EventQuery{Filter: f, Limit: pageLength, Before: q.Before, After: q.After})
 	if errors.Is(err, store.ErrTooSlow) { // said in place, so that the search can be changed
 		v.TooSlow = true
-		v.fill(eventQuery{Text: q.Text, Before: q.Before, After: q.After}, f, store.EventPage{}, sources, s.PublicURL)
+		q.Base, q.Live = "", false
+		v.fill(q, f, store.EventPage{}, sources, s.PublicURL, habitsOf(r.Context()))
 		v.Live, v.LiveURL = false, ""
 		return s.render(w, r, http.StatusServiceUnavailable, eventListPage(v))
 	}
 	if err != nil {
 		return fmt.Errorf("listing events: %w", err)
 	}
-	v.fill(q, f, events, sources, s.PublicURL)
+	v.fill(q, f, events, sources, s.PublicURL, habitsOf(r.Context()))
 	return s.render(w, r, http.StatusOK, eventListPage(v))
 }
 
 // fill makes the view of what was found.
-func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPage, sources []*store.Source, publicURL string) {
+func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPage, sources []*store.Source, publicURL string, h habits) {
 	v.Query = q.Text
 	v.Base = f.Text()
+	v.Pills = pills(f, q)
+	v.Columns, v.Zone, v.View = readColumns(q.Columns), q.Zone, q.View
+	v.Zones = zoneChoices()
 	v.Fields = fieldValues(f)
-	for _, key := range fieldKeys {
-		v.Narrowed = v.Narrowed || v.Fields[key] != ""
-	}
 	for _, source := range sources {
 		v.Sources = append(v.Sources, source.Slug)
 	}
-	v.Days = eventDays(events.Events, v.Now)
+	v.Days = eventDays(events.Events, q, v.Now, h)
 	v.Count = len(events.Events)
 	v.Reverify = v.Role != string(store.RoleViewer) &&
 		slices.ContainsFunc(events.Events, func(e store.EventSummary) bool { return e.Verdict != verify.Verified })
 
 	firstPage := q.Before == [16]byte{} && q.After == [16]byte{} || !events.Newer && len(events.Events) > 0
 	if !firstPage {
-		v.NewestURL = eventQuery{Text: v.Base}.url()
+		v.NewestURL = q.on(v.Base).url()
 	}
 	if len(events.Events) > 0 {
 		if events.Newer {
-			v.NewerURL = eventQuery{Text: v.Base, After: events.Events[0].ID}.url()
+			newer := q.on(v.Base)
+			newer.After = events.Events[0].ID
+			v.NewerURL = newer.url()
 		}
 		if events.Older {
-			v.OlderURL = eventQuery{Text: v.Base, Before: events.Events[len(events.Events)-1].ID}.url()
+			older := q.on(v.Base)
+			older.Before = events.Events[len(events.Events)-1].ID
+			v.OlderURL = older.url()
 		}
 	}
 	if firstPage && v.Problem == nil {
 		v.Live = q.Live
-		v.LiveURL = eventQuery{Text: v.Base, Live: !q.Live}.url()
+		fresh := q.on(v.Base)
+		fresh.Live = q.Live
+		v.FreshURL = fresh.url()
+		fresh.Live = !q.Live
+		v.LiveURL = fresh.url()
+	}
+	if !v.Live {
+		v.TailURL = ""
 	}
 	if len(events.Events) == 0 && len(f.Terms) == 0 && firstPage && !v.TooSlow {
 		v.Setup = newSetupView(sources, publicURL)
 	}
-	v.ClearURL = "/events"
+	v.ClearURL = q.on("").url()
+}
+
+// pills are the terms of a filter as they were written, each with the way to the list without it.
+func pills(f filter.Filter, q eventQuery) []pill {
+	var list []pill
+	for i, term := range f.Terms {
+		rest := filter.Filter{Terms: slices.Concat(f.Terms[:i], f.Terms[i+1:])}
+		without := q.on(rest.Text())
+		without.Live = q.Live
+		key := strings.TrimSuffix(strings.TrimPrefix(term.Text(), "-"), term.ValuesText())
+		list = append(list, pill{Key: strings.TrimSuffix(key, ":"), Values: term.ValuesText(), Negated: term.Negated, WithoutURL: without.url()})
+	}
+	return list
 }
 
 // eventDays groups the rows of a page by day.
-func eventDays(events []store.EventSummary, now time.Time) []eventDay {
+func eventDays(events []store.EventSummary, q eventQuery, now time.Time, h habits) []eventDay {
 	var days []eventDay
 	for i := range events {
-		name := dayName(events[i].ReceivedAt, now)
-		if len(days) == 0 || days[len(days)-1].Name != name {
-			days = append(days, eventDay{Name: name})
+		date := events[i].ReceivedAt.In(h.zone()).Format(time.DateOnly)
+		if len(days) == 0 || days[len(days)-1].Date != date {
+			days = append(days, eventDay{Date: date, Name: h.dayName(events[i].ReceivedAt, now)})
 		}
 		last := &days[len(days)-1]
-		last.Rows = append(last.Rows, newEventRow(&events[i], now))
+		last.Rows = append(last.Rows, newEventRow(&events[i], q, now, h))
 	}
 	return days
 }
@@ -192,21 +247,25 @@ func eventDays(events []store.EventSummary, now time.Time) []eventDay {
 // shownCustomers are as many as fit a row.
 const shownCustomers = 3
 
-func newEventRow(e *store.EventSummary, now time.Time) eventRow {
-	at := e.ReceivedAt.UTC()
+func newEventRow(e *store.EventSummary, q eventQuery, now time.Time, h habits) eventRow {
+	at := e.ReceivedAt.In(h.zone())
+	only := func(text string) string { return eventQuery{Text: text, Columns: q.Columns, Zone: q.Zone}.url() }
 	row := eventRow{
 		URL:          eventURL(e.ID),
 		ID:           e.ID.String(),
 		Recheck:      e.Verdict != verify.Verified,
 		Clock:        at.Format("15:04:05"),
-		Milli:        at.Format(".000"),
+		Milli:        h.milli(at),
 		Time:         newTime(e.ReceivedAt, now),
 		Verdict:      verdictMood(e.Verdict),
 		Reason:       reasonWords(e.Reason),
 		EntityID:     e.EntityID,
-		Source:       link{e.Source, filterURL(filter.KeySource, e.Source)},
+		Source:       link{e.Source, only(filter.TermText(string(filter.KeySource), e.Source))},
 		Answered:     e.Answered,
 		AnsweredTone: statusTone(e.Answered),
+		Signature:    statusMood(e.Signature).Word,
+		Version:      e.APIVersion,
+		Size:         h.size(e.Size),
 	}
 	row.Entity, row.Callback = typeWords(e.EntityType, e.CallbackType)
 	row.NewType = isNewType(e.EntityType, e.CallbackType)
@@ -225,7 +284,7 @@ func newEventRow(e *store.EventSummary, now time.Time) eventRow {
 			row.More = len(e.Customers) - i
 			break
 		}
-		row.Customers = append(row.Customers, link{id, filterURL(filter.KeyCustomer, id)})
+		row.Customers = append(row.Customers, link{id, only(filter.TermText(string(filter.KeyCustomer), id))})
 	}
 	for _, d := range e.Deliveries {
 		row.Deliveries = append(row.Deliveries, deliveryTally{deliveryMood(d.State), d.Count})

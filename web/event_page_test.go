@@ -157,20 +157,6 @@ func TestPagesGoByKey(t *testing.T) {
 	}
 }
 
-func TestLiveList(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.record(t, `{}`)
-	v := s.as(t, "anna")
-	if v.show("/events").one(t, "#events").has("hx-get") {
-		t.Error("the list renews itself unasked")
-	}
-	panel := v.show("/events?q=source:shop&live=1").one(t, "#events")
-	if panel.attr("hx-get") != "/events?q=source:shop&live=1" || panel.attr("hx-select") != "#events" {
-		t.Errorf("hx-get %q, hx-select %q", panel.attr("hx-get"), panel.attr("hx-select"))
-	}
-}
-
 const customerBody = `{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"48377","entity":{"customerId":"48377","sortKey":12345678901234567890,"price":0.10,"lastName":"Çelik"}}`
 
 func TestEventPage(t *testing.T) {

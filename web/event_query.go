@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,9 +23,20 @@ type eventQuery struct {
 	Base          string // the filter the list showed before, kept while Text has a mistake in it
 	Before, After uuid.UUID
 	Live          bool
+	Columns       string // columns.String
+	Zone          string // time zone of this list; "" the reader's own
+	View          int64  // saved view it was opened from; 0 none
 }
 
-func (q eventQuery) url() string {
+// on is the query with another filter, on its first page; how the list looks stays.
+func (q eventQuery) on(text string) eventQuery {
+	return eventQuery{Text: text, Columns: q.Columns, Zone: q.Zone, View: q.View}
+}
+
+func (q eventQuery) url() string { return q.at("/events") }
+
+// at is the address of something about the same events.
+func (q eventQuery) at(path string) string {
 	v := url.Values{}
 	if q.Text != "" {
 		v.Set("q", q.Text)
@@ -41,11 +53,20 @@ func (q eventQuery) url() string {
 	if q.Live {
 		v.Set("live", "1")
 	}
+	if q.Columns != "" {
+		v.Set("cols", q.Columns)
+	}
+	if q.Zone != "" {
+		v.Set("tz", q.Zone)
+	}
+	if q.View != 0 {
+		v.Set("view", strconv.FormatInt(q.View, 10))
+	}
 	if len(v) == 0 {
-		return "/events"
+		return path
 	}
 	// A filter in the address is to be read by people too: what need not be escaped is not.
-	return "/events?" + strings.NewReplacer("%3A", ":", "%2C", ",", "%2F", "/", "%2A", "*").Replace(v.Encode())
+	return path + "?" + strings.NewReplacer("%3A", ":", "%2C", ",", "%2F", "/", "%2A", "*").Replace(v.Encode())
 }
 
 // filterURL is the address of the list with one term.
@@ -56,6 +77,7 @@ func filterURL(key filter.Key, value string) string {
 // parseEventQuery reads the address. Ids that are none are a mistake in a link, said plainly.
 func parseEventQuery(v url.Values) (eventQuery, error) {
 	q := eventQuery{Text: strings.TrimSpace(v.Get("q")), Base: strings.TrimSpace(v.Get("base")), Live: v.Get("live") == "1"}
+	q.readLook(v)
 	for name, id := range map[string]*uuid.UUID{"before": &q.Before, "after": &q.After} {
 		text := v.Get(name)
 		if text == "" {
@@ -70,6 +92,22 @@ func parseEventQuery(v url.Values) (eventQuery, error) {
 	return q, nil
 }
 
+// readLook takes how the list looks from the address, or from the form that changes it: there every column is a field of
+// its own. What does not exist is passed over: a link stays one when a column goes.
+func (q *eventQuery) readLook(v url.Values) {
+	q.Columns = readColumns(v.Get("cols")).String()
+	if v.Has("set.cols") {
+		q.Columns = pickColumns(v["set.cols"]).String()
+	}
+	if zone, known := readZone(v.Get("tz")); known && zone != nil {
+		q.Zone = zone.String()
+	} else if known && v.Get("tz") == "UTC" {
+		q.Zone = "UTC"
+	}
+	q.View, _ = strconv.ParseInt(v.Get("view"), 10, 64)
+	q.View = max(q.View, 0)
+}
+
 // isSearch tells a search just sent from an address to show: the form always sends its fields.
 func isSearch(v url.Values) bool {
 	for _, key := range fieldKeys {
@@ -77,7 +115,7 @@ func isSearch(v url.Values) bool {
 			return true
 		}
 	}
-	return false
+	return v.Has("set.cols")
 }
 
 // mergeSearch makes one text of the search box and of the fields beside it. The form also says which filter the page
@@ -86,6 +124,7 @@ func isSearch(v url.Values) bool {
 func mergeSearch(v url.Values, now time.Time) eventQuery {
 	text, base := strings.TrimSpace(v.Get("q")), strings.TrimSpace(v.Get("base"))
 	q := eventQuery{Text: text, Live: v.Get("live") == "1"}
+	q.readLook(v)
 
 	baseFilter, err := filter.Parse(base, now)
 	if err != nil {

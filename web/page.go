@@ -18,6 +18,8 @@ type page struct {
 	Theme    string // light, dark, or "" for the system's
 	Here     string // the page's own address, to come back to
 	Now      time.Time
+	Lean     bool     // goes without htmx and the styles of other pages
+	Scripts  []string // of this page alone
 	Messages []string // shown once, after something was done
 	pulse    pulse    // zero where nobody is logged in
 	spool    spoolView

@@ -138,7 +138,7 @@ func TestBrowserWrongSecretForAnHour(t *testing.T) {
 		t.Errorf("after the secret was added: answered %d", status)
 	}
 	b.open("/events?q=source:shop+verdict:rejected")
-	b.sees(".row .c-sent", "succeeded")
+	b.sees(".row .c-deliveries", "succeeded")
 	b.sees(".row .c-verdict", "re-verified: genuine")
 	for len(crm.all()) < callbacks+1 {
 		select {

@@ -19,10 +19,12 @@ import (
 // server holds what the handlers share.
 type server struct {
 	Options
-	cookies  *sessions.CookieStore
-	throttle *throttle
-	pulses   pulses
-	checks   chan struct{} // bounds password checks at one time: each takes memory and a core
+	cookies    *sessions.CookieStore
+	throttle   *throttle
+	pulses     pulses
+	tail       *tail
+	tailPlaces tailPlaces
+	checks     chan struct{} // bounds password checks at one time: each takes memory and a core
 }
 
 func newServer(o Options) *server {
@@ -30,6 +32,7 @@ func newServer(o Options) *server {
 		Options:  o,
 		cookies:  newCookieStore(o.Key, o.Secure),
 		throttle: newThrottle(o.Now),
+		tail:     newTail(o.DB, o.Log, o.Now),
 		checks:   make(chan struct{}, 2),
 	}
 }
@@ -60,6 +63,7 @@ func (s *server) routes() []route {
 		{"POST /logout", viewer, s.logout},
 		{"GET /{$}", viewer, s.home},
 		{"GET /events", viewer, s.eventList},
+		{"GET /events/tail", viewer, s.eventTail},
 		{"GET /events/{id}", viewer, s.eventShow},
 		{"GET /events/{id}/raw", viewer, s.eventRaw},
 		{"POST /events/{id}/redispatch", operator, s.eventRedispatch},
@@ -132,6 +136,7 @@ func (s *server) page(need access, handle func(http.ResponseWriter, *http.Reques
 			}
 		}()
 		w.Header().Set("Cache-Control", "no-store")
+		r = readHabits(r).with(r)
 		if need != public {
 			var err error
 			if r, err = s.withUser(r); err != nil {

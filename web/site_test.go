@@ -92,6 +92,16 @@ func (s *site) addUser(t testing.TB, name string, role store.Role) {
 // record stores an event whose body is as given; it is verified and has just arrived, unless changed.
 func (s *site) record(t testing.TB, body string, change ...func(*store.Event)) *store.Event {
 	t.Helper()
+	e := s.newEvent(body, change...)
+	for _, err := range s.db.RecordEvents(t.Context(), []*store.Event{e}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+func (s *site) newEvent(body string, change ...func(*store.Event)) *store.Event {
 	e := &store.Event{
 		ID: uuid.Must(uuid.NewV7()), SourceID: s.source.ID, Answered: http.StatusOK, Arrival: 1,
 		Verification: verify.Result{Verdict: verify.Verified, Signature: verify.Valid, Basic: verify.NotRequired, Header: verify.NotRequired, SignedAt: time.Now().Unix(), Secret: "first"},
@@ -103,11 +113,6 @@ func (s *site) record(t testing.TB, body string, change ...func(*store.Event)) *
 		f(e)
 	}
 	e.BodySHA256 = sha256.Sum256(e.Body)
-	for _, err := range s.db.RecordEvents(t.Context(), []*store.Event{e}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	return e
 }
 

@@ -43,6 +43,16 @@ func pieces(text string) []piece {
 
 func visible(r rune) bool { return r == ' ' || unicode.IsPrint(r) }
 
+// isPlain tells that a text is visible ASCII: it needs no marks, and can turn nothing round.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // plainText is pieces as one text, for places that cannot carry marks: attributes, titles, logs.
 func plainText(text string) string {
 	var b strings.Builder

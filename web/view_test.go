@@ -35,7 +35,7 @@ func TestEventRow(t *testing.T) {
 		ID: id, ReceivedAt: arrived, Source: "shop", Verdict: verify.Verified, Answered: 200, Arrival: 1,
 		EntityType: "CUSTOMER_OPT_IN", CallbackType: "CHANGE", EntityID: "48213", Customers: []string{"48213"},
 	}
-	row := newEventRow(&base, testNow)
+	row := newEventRow(&base, eventQuery{}, testNow, habits{})
 	want := eventRow{
 		URL: "/events/" + id.String(), ID: id.String(), Clock: "10:39:37", Milli: ".000",
 		Time:    timeView{"2026-11-24T10:39:37.000Z", "2026-11-24 10:39:37.000 UTC", "1 min ago"},
@@ -44,6 +44,7 @@ func TestEventRow(t *testing.T) {
 		EntityURL: "/events?q=entity:customer_opt_in/48213",
 		Customers: []link{{"48213", "/events?q=customer:48213"}},
 		Source:    link{"shop", "/events?q=source:shop"}, Answered: 200, AnsweredTone: toneGood,
+		Signature: "not checked", Size: "0 bytes",
 	}
 	if !reflect.DeepEqual(row, want) {
 		t.Errorf("got  %+v\nwant %+v", row, want)
@@ -95,7 +96,7 @@ func TestEventRow(t *testing.T) {
 	for name, test := range tests {
 		e := base
 		test.change(&e)
-		if row := newEventRow(&e, testNow); !test.check(row) {
+		if row := newEventRow(&e, eventQuery{}, testNow, habits{}); !test.check(row) {
 			t.Errorf("%s: %+v", name, row)
 		}
 	}

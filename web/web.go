@@ -38,13 +38,14 @@ type Options struct {
 	Redispatch Redispatcher
 	Test       TestSender
 	Reverify   Reverifier
-	Key        seal.Key     // cookies are signed with a key derived from it
-	PublicURL  string       // where the outside reaches the receiver, for the URLs shown
-	Secure     bool         // cookies only over TLS
-	Demo       bool         // marks every page as a demonstration
-	Metrics    http.Handler // for who is logged in; nil: there are none
-	Details    http.Handler // of the program's health, likewise
-	Spool      func() Spool // what waits for the database; nil: nothing does
+	Key        seal.Key        // cookies are signed with a key derived from it
+	PublicURL  string          // where the outside reaches the receiver, for the URLs shown
+	Secure     bool            // cookies only over TLS
+	Demo       bool            // marks every page as a demonstration
+	Metrics    http.Handler    // for who is logged in; nil: there are none
+	Details    http.Handler    // of the program's health, likewise
+	Spool      func() Spool    // what waits for the database; nil: nothing does
+	Stopping   <-chan struct{} // closed when the server stops: live lists end then; nil: it never does
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -97,7 +97,8 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver,
 		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
-		Test: &testSender{receiver: receiverURL, live: h.live, now: a.now},
+		Stopping: front.pagesEnd,
+		Test:     &testSender{receiver: receiverURL, live: h.live, now: a.now},
 	})
 	if err != nil {
 		return err

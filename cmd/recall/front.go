@@ -29,6 +29,7 @@ type front struct {
 
 	metricsToken string // "": none
 	log          *slog.Logger
+	pagesEnd     chan struct{} // closed when the admin server stops
 }
 
 // spoolState is the spool as the pages show it.

@@ -64,7 +64,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer endWork()
 	stop := stopper(a.log, a.cfg.ShutdownGrace)
 
-	front := &front{metricsToken: a.cfg.MetricsToken, log: a.log}
+	front := &front{pagesEnd: make(chan struct{}), metricsToken: a.cfg.MetricsToken, log: a.log}
 	spool, err := receive.OpenSpool(receive.SpoolOptions{
 		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Log: a.log,
 	})
@@ -111,6 +111,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
 	adminServer := receive.NewServer(a.cfg.AdminAddr, front.handler(watch, details), a.log)
+	adminServer.RegisterOnShutdown(func() { close(front.pagesEnd) })
 	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
 	defer stop("pages", shutdown(adminServer))
 	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, http.HandlerFunc(front.callback), a.log)

@@ -34,9 +34,9 @@
   // The server's clock counts: the page says what time it was there, so a wrong clock here does no harm.
   const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
   const tick = () => {
-    for (const time of document.querySelectorAll("time[data-age]")) {
-      const text = age((Date.now() - skew - Date.parse(time.dateTime)) / 1000);
-      if (time.textContent !== text) time.textContent = text;
+    for (const part of document.querySelectorAll("[data-age]")) {
+      const text = age((Date.now() - skew - Date.parse(part.closest("time").dateTime)) / 1000);
+      if (part.textContent !== text) part.textContent = text;
     }
   };
   setInterval(tick, 5000);
@@ -86,6 +86,8 @@
     prepare(document);
     tick();
   });
+
+  document.addEventListener("recall:rows", tick);
 
   prepare(document);
 })();

@@ -44,7 +44,11 @@ func (h *Handler) reply(w http.ResponseWriter, source store.LiveSource, a answer
 	if a.Error != "" {
 		reason = a.Error
 	}
-	h.meter.Answered(slug, a.Verdict, reason, status, h.now().Sub(start))
+	took := h.now().Sub(start)
+	if source.Source != nil {
+		h.tally.addLatency(source.ID, a, status, took)
+	}
+	h.meter.Answered(slug, a.Verdict, reason, status, took)
 }
 
 // noMeter is who watches where nobody does.

@@ -2,6 +2,7 @@ package receive
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,8 +13,9 @@ import (
 	"recall/verify"
 )
 
-// Counter keeps the counts of requests that became no event; store.DB is one.
+// Counter keeps the counts of requests that became no event, and of how long answers took; store.DB is one.
 type Counter interface {
+	AddLatencies(ctx context.Context, latencies []store.AnswerLatency) error
 	AddUnstored(ctx context.Context, unstored []store.UnstoredRequests, unknown []store.UnknownRequest) error
 }
 
@@ -23,15 +25,16 @@ const (
 	mostHours   = 1000
 )
 
-// Tally counts requests that became no event, for the pages that say what plenigo saw of us. Counts wait in memory while
+// Tally counts requests that became no event, and how long answers took, for the pages that say what plenigo saw of us. Counts wait in memory while
 // the database is away; a crash loses those of a few seconds.
 type Tally struct {
 	counter Counter
 	now     func() time.Time
 
-	mu       sync.Mutex
-	unstored map[unstoredKey]int64
-	unknown  map[unknownKey]store.UnknownRequest
+	mu        sync.Mutex
+	unstored  map[unstoredKey]int64
+	unknown   map[unknownKey]store.UnknownRequest
+	latencies map[latencyKey]int64
 }
 
 type unstoredKey struct {
@@ -47,7 +50,10 @@ func NewTally(counter Counter, now func() time.Time) *Tally {
 	if now == nil {
 		now = time.Now
 	}
-	return &Tally{counter: counter, now: now, unstored: map[unstoredKey]int64{}, unknown: map[unknownKey]store.UnknownRequest{}}
+	return &Tally{
+		counter: counter, now: now,
+		unstored: map[unstoredKey]int64{}, unknown: map[unknownKey]store.UnknownRequest{}, latencies: map[latencyKey]int64{},
+	}
 }
 
 // addUnstored counts a request to a source. A nil Tally counts nothing; likewise below.
@@ -94,6 +100,10 @@ func (t *Tally) merge(u store.UnknownRequest) {
 
 // Flush hands the counts over. What cannot be handed over now is kept for the next time.
 func (t *Tally) Flush(ctx context.Context) error {
+	return errors.Join(t.flushLatencies(ctx), t.flushRequests(ctx))
+}
+
+func (t *Tally) flushRequests(ctx context.Context) error {
 	t.mu.Lock()
 	var unstored []store.UnstoredRequests
 	for key, n := range t.unstored {

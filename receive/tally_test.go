@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,9 +14,18 @@ import (
 )
 
 type counter struct {
-	away     bool
-	unstored map[store.UnstoredRequests]int64
-	unknown  map[string]store.UnknownRequest
+	away      bool
+	unstored  map[store.UnstoredRequests]int64
+	unknown   map[string]store.UnknownRequest
+	latencies []store.AnswerLatency
+}
+
+func (c *counter) AddLatencies(_ context.Context, latencies []store.AnswerLatency) error {
+	if c.away {
+		return errors.New("away")
+	}
+	c.latencies = append(c.latencies, latencies...)
+	return nil
 }
 
 func (c *counter) AddUnstored(_ context.Context, unstored []store.UnstoredRequests, unknown []store.UnknownRequest) error {
@@ -81,4 +91,38 @@ func TestTally(t *testing.T) {
 	}
 	var none *Tally
 	none.addUnstored(1, 503) // counts nothing
+	none.addLatency(1, answerUnstored, 503, time.Second)
+}
+
+func TestTallyOfLatencies(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 10, 59, 59, 0, time.UTC)
+	c := &counter{away: true}
+	tally := NewTally(c, func() time.Time { return now })
+	verified := answer{Verdict: verify.Verified}
+	for range 3 {
+		tally.addLatency(7, verified, 200, 3*time.Millisecond)
+	}
+	tally.addLatency(7, answerLimited, 429, time.Microsecond) // not read
+	tally.addLatency(7, answerSlow, 408, time.Hour)           // their doing
+	tally.addLatency(8, answerUnstored, 503, 10*time.Second)
+	if tally.Flush(t.Context()) == nil {
+		t.Error("flushed to nobody")
+	}
+	tally.addLatency(7, verified, 200, 3*time.Millisecond)
+	c.away = false
+	for range 2 {
+		if err := tally.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slices.SortFunc(c.latencies, func(a, b store.AnswerLatency) int { return int(a.SourceID - b.SourceID) })
+	minute := now.Truncate(time.Minute)
+	want := []store.AnswerLatency{
+		{SourceID: 7, Minute: minute, Bucket: store.LatencyBucket(3 * time.Millisecond), Answers: 4},
+		{SourceID: 8, Minute: minute, Bucket: store.LatencyBucket(10 * time.Second), Answers: 1},
+	}
+	if !slices.Equal(c.latencies, want) {
+		t.Errorf("got %+v, want %+v", c.latencies, want)
+	}
 }

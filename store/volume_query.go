@@ -13,11 +13,19 @@ import (
 	"recall/verify"
 )
 
-// ErrNotCounted: a filter asks for more than the volume is counted by, which is time, source, verdict and type.
-var ErrNotCounted = errors.New("the volume is counted by time, source, verdict and type only")
+// ErrNotCounted: a filter asks for more than the volume is counted by, which is time, source, verdict, type and answer.
+var ErrNotCounted = errors.New("the volume is counted by time, source, verdict, type and answer only")
 
-// VolumeKeys are the keys of a filter that the volume is counted by.
-var VolumeKeys = []filter.Key{filter.KeySource, filter.KeyVerdict, filter.KeyType, filter.KeyAfter, filter.KeyBefore}
+// Counted tells whether the volume is counted by what a term of a filter asks for.
+func Counted(t filter.Term) bool {
+	switch t.Key {
+	case filter.KeySource, filter.KeyVerdict, filter.KeyType, filter.KeyAnswered, filter.KeyAfter, filter.KeyBefore:
+		return true
+	case filter.KeyReceived: // one time without a gap
+		return !t.Negated && len(t.Values) == 1
+	}
+	return false
+}
 
 // VolumeBar is how many events arrived in a time, by verdict.
 type VolumeBar struct {
@@ -49,15 +57,15 @@ type Volume struct {
 
 // VolumeQuery chooses what is counted.
 type VolumeQuery struct {
-	Filter filter.Filter  // of VolumeKeys; its times are widened to whole bars; without any, from the first event to now
+	Filter filter.Filter  // Counted; its times are widened to whole bars; without any, from the first event to now
 	Zone   *time.Location // bars of several hours or of days begin at its midnight; nil: UTC
 	Step   time.Duration  // of a bar; 0: one that fits the time
 }
 
 // Volume counts the events that a filter finds, in bars. It reads counts only, some thousands of rows at most, and is as
-// far behind as CountedAt says. ErrNotCounted where the filter has other keys than VolumeKeys.
+// far behind as CountedAt says. ErrNotCounted where a term of the filter is not Counted.
 func (db *DB) Volume(ctx context.Context, q VolumeQuery) (*Volume, error) {
-	if !volumeCounts(q.Filter) {
+	if slices.ContainsFunc(q.Filter.Terms, func(t filter.Term) bool { return !Counted(t) }) {
 		return nil, ErrNotCounted
 	}
 	if q.Zone == nil {
@@ -100,21 +108,18 @@ func (db *DB) Volume(ctx context.Context, q VolumeQuery) (*Volume, error) {
 	return v, nil
 }
 
-// volumeCounts tells whether the volume can answer a filter.
-func volumeCounts(f filter.Filter) bool {
-	return !slices.ContainsFunc(f.Terms, func(t filter.Term) bool { return !slices.Contains(VolumeKeys, t.Key) })
-}
-
 // timesOf is the time that a filter leaves; zero where it says nothing.
 func timesOf(f filter.Filter) (from, to time.Time) {
 	byTime := func(a, b filter.Value) int { return a.Time.Compare(b.Time) }
 	for _, t := range f.Terms {
-		if t.Key != filter.KeyAfter && t.Key != filter.KeyBefore || len(t.Values) == 0 {
+		if t.Key != filter.KeyAfter && t.Key != filter.KeyBefore && t.Key != filter.KeyReceived || len(t.Values) == 0 {
 			continue
 		}
 		earliest, latest := slices.MinFunc(t.Values, byTime).Time, slices.MaxFunc(t.Values, byTime).Time
 		least, below := time.Time{}, time.Time{}
 		switch {
+		case t.Key == filter.KeyReceived:
+			least, below = t.Values[0].Time, t.Values[0].Until
 		case t.Key == filter.KeyAfter && !t.Negated:
 			least = earliest
 		case t.Key == filter.KeyAfter:
@@ -138,8 +143,8 @@ func timesOf(f filter.Filter) (from, to time.Time) {
 type volumeChoice struct {
 	sources  []int64 // nil: all
 	verdicts []string
-	types    []int // numbers
-	byType   bool  // the filter asks for types
+	types    []int   // numbers
+	answers  []int16 // nil: all
 }
 
 // chooseVolume finds what a filter means: each of its terms is about one key, so each key can be asked by itself.
@@ -154,6 +159,14 @@ func chooseVolume(ctx context.Context, tx pgx.Tx, f filter.Filter) (volumeChoice
 	for _, v := range []verify.Verdict{verify.Verified, verify.Late, verify.Rejected} {
 		if terms[filter.KeyVerdict].Match(filter.Subject{Verdict: string(v)}) {
 			c.verdicts = append(c.verdicts, string(v))
+		}
+	}
+	if f, asked := terms[filter.KeyAnswered]; asked {
+		c.answers = []int16{}
+		for status := range 1000 {
+			if f.Match(filter.Subject{Answered: status}) {
+				c.answers = append(c.answers, int16(status))
+			}
 		}
 	}
 	if f, asked := terms[filter.KeySource]; asked {
@@ -175,7 +188,7 @@ func chooseVolume(ctx context.Context, tx pgx.Tx, f filter.Filter) (volumeChoice
 		}
 	}
 	if f, asked := terms[filter.KeyType]; asked {
-		c.types, c.byType = []int{otherTypes}, true
+		c.types = []int{otherTypes}
 		var id int
 		var entity, callback string
 		rows, err := tx.Query(ctx, `SELECT id, entity_type, callback_type FROM volume_types`)
@@ -198,10 +211,11 @@ func chooseVolume(ctx context.Context, tx pgx.Tx, f filter.Filter) (volumeChoice
 const volumeChosen = `
 	FROM volume
 	WHERE grain = @grain AND type_id = ANY(@types) AND start >= @from AND start < @to
-	AND verdict = ANY(@verdicts::verdict[]) AND (@sources::bigint[] IS NULL OR source_id = ANY(@sources))`
+	AND verdict = ANY(@verdicts::verdict[]) AND (@sources::bigint[] IS NULL OR source_id = ANY(@sources))
+	AND (@answers::smallint[] IS NULL OR answered = ANY(@answers))`
 
 func (c volumeChoice) args(g grain, from, to time.Time) pgx.NamedArgs {
-	return pgx.NamedArgs{"grain": g, "types": c.types, "verdicts": c.verdicts, "sources": c.sources, "from": from, "to": to}
+	return pgx.NamedArgs{"grain": g, "types": c.types, "verdicts": c.verdicts, "sources": c.sources, "answers": c.answers, "from": from, "to": to}
 }
 
 // first is when the first event was counted, as finely as that is kept; zero: none was.

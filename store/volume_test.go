@@ -81,6 +81,7 @@ func TestVolumeIsExact(t *testing.T) {
 		"source:shop", "-source:shop after:2d", "source:nobody", "source:shop,press verdict:late", "verdict:rejected after:1h", "-verdict:verified",
 		"type:customer.creation", "type:order.creation after:24h", "type:*.creation -type:order source:press", "-type:customer", "type:nothing.ever",
 		"after:2h after:1h", "-after:30m", "-before:1h,2h", "before:3d,1h", "after:1m", "after:30d before:29d", "after:1h before:2h",
+		"answered:401", "answered:2xx verdict:rejected after:1h", "-answered:>=400", "received:2026-03-03", "received:>=2026-03-01 source:shop", "received:2026-02-01..2026-02-10",
 		"after:2026-03-04T11:17:31.5Z before:2026-03-04T11:41:02Z",
 	} {
 		f := parseAt(t, text, noon)
@@ -94,13 +95,13 @@ func TestVolumeIsExact(t *testing.T) {
 		}
 		want := make([]store.VolumeBar, len(v.Bars))
 		outside := 0
-		without := f.Without(filter.KeyAfter).Without(filter.KeyBefore)
+		without := f.Without(filter.KeyAfter).Without(filter.KeyBefore).Without(filter.KeyReceived)
 		for _, e := range all {
 			at := e.ReceivedAt()
 			i := slices.IndexFunc(v.Bars, func(b store.VolumeBar) bool { return !at.Before(b.Start) && at.Before(b.End) })
 			subject := filter.Subject{
 				Source: map[int64]string{sources[0].ID: "shop", sources[1].ID: "press"}[e.SourceID], Verdict: string(e.Verification.Verdict),
-				EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, ReceivedAt: at,
+				Answered: e.Answered, EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, ReceivedAt: at,
 			}
 			switch {
 			case i < 0 && f.Match(subject):
@@ -127,7 +128,7 @@ func TestVolumeIsExact(t *testing.T) {
 			}
 		}
 	}
-	for _, text := range []string{"customer:1", "reason:signature_mismatch after:1h", "entity:1", "sender:127.0.0.1"} {
+	for _, text := range []string{"customer:1", "reason:signature_mismatch after:1h", "entity:1", "sender:127.0.0.1", "-received:2026-03-03", "text", "entity.email:*"} {
 		if _, err := db.Volume(t.Context(), store.VolumeQuery{Filter: parseAt(t, text, noon)}); !errors.Is(err, store.ErrNotCounted) {
 			t.Errorf("%q: %v", text, err)
 		}

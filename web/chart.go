@@ -95,15 +95,26 @@ func (s *server) volume(ctx context.Context, f filter.Filter, zone *time.Locatio
 func newUncountedView(f filter.Filter) volumeView {
 	rest, keys := f, []string{}
 	for _, t := range f.Terms {
-		if !slices.Contains(store.VolumeKeys, t.Key) && !slices.Contains(keys, string(t.Key)) {
-			keys = append(keys, string(t.Key))
+		if name := keyName(t); !store.Counted(t) && !slices.Contains(keys, name) {
+			keys = append(keys, name)
 			rest = rest.Without(t.Key)
 		}
 	}
 	return volumeView{
-		Why:     "There is a chart by time, source, verdict and type only, not by " + strings.Join(keys, " or ") + ".",
+		Why:     "There is a chart by time, source, verdict, type and answer only, not by " + strings.Join(keys, " or ") + ".",
 		WhyLink: link{"Show it without", eventQuery{Text: rest.Text()}.url()},
 	}
+}
+
+// keyName is what a term asks for, in a word.
+func keyName(t filter.Term) string {
+	switch t.Key {
+	case filter.KeyPayload:
+		return "what the body says"
+	case filter.KeyReceived:
+		return "several times"
+	}
+	return string(t.Key)
 }
 
 // chartRanges are offered above the chart of a list.
@@ -113,8 +124,8 @@ func newVolumeView(v *store.Volume, f filter.Filter, zone *time.Location, now ti
 	if zone == nil {
 		zone = time.UTC
 	}
-	base := f.Without(filter.KeyAfter).Without(filter.KeyBefore).Text()
-	timed := len(f.Without(filter.KeyAfter).Without(filter.KeyBefore).Terms) < len(f.Terms)
+	untimed := f.Without(filter.KeyAfter).Without(filter.KeyBefore).Without(filter.KeyReceived)
+	base, timed := untimed.Text(), len(untimed.Terms) < len(f.Terms)
 	view := volumeView{Zone: zoneName(zone, now), Ranges: newRanges(f, base, timed), Lag: countsLag(v.CountedAt, now)}
 	if v.CountedAt.IsZero() || len(v.Bars) == 0 && !timed && base == "" {
 		return volumeView{} // there are no events yet, and the page says so

@@ -79,7 +79,7 @@ func TestVolumeViewWithoutAChart(t *testing.T) {
 		t.Errorf("an empty time: %+v", v)
 	}
 	v := newUncountedView(parseFilter(t, "source:shop customer:1 -entity:2 customer:3 after:2h"))
-	if v.Why != "There is a chart by time, source, verdict and type only, not by customer or entity." || v.WhyLink.URL != "/events?q=source:shop+after:2h" {
+	if v.Why != "There is a chart by time, source, verdict, type and answer only, not by customer or entity." || v.WhyLink.URL != "/events?q=source:shop+after:2h" {
 		t.Errorf("%+v", v)
 	}
 }

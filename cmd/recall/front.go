@@ -77,6 +77,14 @@ func (f *front) AddUnstored(ctx context.Context, unstored []store.UnstoredReques
 	return errNoEngine
 }
 
+// AddLatencies makes front a receive.Counter.
+func (f *front) AddLatencies(ctx context.Context, latencies []store.AnswerLatency) error {
+	if h := f.engine.Load(); h != nil {
+		return h.db.AddLatencies(ctx, latencies)
+	}
+	return errNoEngine
+}
+
 func (f *front) ping(ctx context.Context) error {
 	if h := f.engine.Load(); h != nil {
 		return h.db.Ping(ctx)

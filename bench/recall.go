@@ -141,7 +141,7 @@ func measureRecall(ctx context.Context, o options, r *report) error {
 	}
 	return i.query(ctx, `
 		SELECT (SELECT sum(pg_total_relation_size(relid)) FROM pg_stat_user_tables
-				WHERE relname ~ '^(events|event_customers|arrival_groups|commits)')::float8 / count(*),
+				WHERE relname ~ '^(events|arrival_groups|commits)')::float8 / count(*),
 			avg(octet_length(header) + octet_length(body))::float8
 		FROM events`, &r.cost.stored, &r.cost.received)
 }

@@ -107,7 +107,7 @@ func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid s
 	slices.SortFunc(order, func(a, b *group) int {
 		return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), bytes.Compare(a.BodySHA256, b.BodySHA256))
 	})
-	if xid, err = beginAndLock(ctx, conn, events, order); err != nil {
+	if xid, err = beginAndLock(ctx, conn, order); err != nil {
 		return "", nil, err
 	}
 	for i, e := range events {
@@ -144,7 +144,7 @@ func (e *Event) key() groupKey { return groupKey{e.SourceID, e.BodySHA256} }
 
 // beginAndLock begins a transaction, inserts the groups that are new, and locks and reads those that are there: few, so they
 // alone are answered with.
-func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []*group) (xid string, err error) {
+func beginAndLock(ctx context.Context, conn *pgx.Conn, order []*group) (xid string, err error) {
 	n := len(order)
 	sources, hashes, firsts, accepted := make(bigints, n), make(byteas, n), make(uuids, n), make(uuids, n)
 	signed, expires := make(bigints, n), make(timestamps, n)
@@ -183,7 +183,6 @@ func beginAndLock(ctx context.Context, conn *pgx.Conn, events []*Event, order []
 				return err
 			})
 	}
-	queueCustomers(batch, events)
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return "", fmt.Errorf("locking arrival groups: %w", err)
 	}
@@ -232,30 +231,9 @@ func otherStateSince(ctx context.Context, conn *pgx.Conn, since uuid.UUID, e *Ev
 			return true, nil
 		}
 	}
-	var found bool
-	err := conn.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT FROM events
-			WHERE entity_id = $1 AND entity_type = $2 AND id > $3
-				AND source_id = $4 AND verdict <> 'rejected' AND body_sha256 <> $5)`,
-		e.Envelope.EntityID, e.Envelope.EntityType, since, e.SourceID, e.BodySHA256[:]).Scan(&found)
+	found, err := otherStateStored(ctx, conn, since, e)
 	if err != nil {
 		return false, fmt.Errorf("looking for other states of the entity: %w", err)
 	}
 	return found, nil
-}
-
-func queueCustomers(batch *pgx.Batch, events []*Event) {
-	var event uuids
-	var id, path []string
-	for _, e := range events {
-		for _, link := range e.Envelope.Customers {
-			event, id, path = append(event, nullID(e.ID)), append(id, link.CustomerID), append(path, link.Path)
-		}
-	}
-	if len(event) > 0 {
-		batch.Queue(`
-			INSERT INTO event_customers (event_id, customer_id, path)
-			SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])`, event, id, path)
-	}
 }

@@ -19,10 +19,10 @@ import (
 // copyEventsSQL names the columns in the order of appendEvent.
 const copyEventsSQL = `
 	COPY events (id, source_id, verdict, reason, signature, verification, answered, repeat_of, arrival, sender, header, body,
-		body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at, unexpected_type)
+		body_sha256, size, is_json, entity_type, callback_type, entity_id, api_version, changed_at, unexpected_type, customers)
 	FROM STDIN (FORMAT binary)`
 
-const copiedColumns = 21
+const copiedColumns = 22
 
 // insertCommitSQL writes down in which order batches become visible. The ids are digits of ours.
 func insertCommitSQL(events []*Event) string {
@@ -75,7 +75,8 @@ func appendEvent(b []byte, e *Event) ([]byte, error) {
 	b = appendField(b, e.Envelope.EntityID)
 	b = appendField(b, e.APIVersion)
 	b = appendTime(b, e.Envelope.ChangedAt)
-	return appendBool(b, e.UnexpectedType), nil
+	b = appendBool(b, e.UnexpectedType)
+	return appendField(b, encodeCustomers(e.Envelope.Customers)), nil
 }
 
 // Fields are their length and their bytes; NULL is the length -1.

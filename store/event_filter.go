@@ -52,11 +52,12 @@ type eventFilter struct {
 	conditions []string
 	args       pgx.NamedArgs
 	ids        idRange
+	plan       searchPlan // how the search index finds them
 }
 
 // newEventFilter looks up which sources the filter names, removed ones included, and writes the condition.
-func newEventFilter(ctx context.Context, tx pgx.Tx, f filter.Filter) (*eventFilter, error) {
-	sources, err := findSlugs(ctx, tx, f)
+func newEventFilter(ctx context.Context, q querier, f filter.Filter) (*eventFilter, error) {
+	slugs, err := findSlugs(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -66,41 +67,16 @@ func newEventFilter(ctx context.Context, tx pgx.Tx, f filter.Filter) (*eventFilt
 			w.received(t)
 			continue
 		}
-		condition := "(" + w.term(t, sources) + ")"
+		condition := "(" + w.term(t, slugs) + ")"
 		if t.Negated {
 			condition = "NOT " + condition
 		}
 		w.conditions = append(w.conditions, condition)
 	}
+	if w.plan, err = newSearchPlan(ctx, q, f, slugs); err != nil {
+		return nil, err
+	}
 	return w, nil
-}
-
-// findSlugs returns the ids of the sources that the filter names, by slug. A slug may have been used again.
-func findSlugs(ctx context.Context, tx pgx.Tx, f filter.Filter) (map[string][]int64, error) {
-	var slugs []string
-	for _, t := range f.Terms {
-		if t.Key == filter.KeySource {
-			slugs = append(slugs, texts(t.Values)...)
-		}
-	}
-	if len(slugs) == 0 {
-		return nil, nil
-	}
-	rows, err := tx.Query(ctx, `SELECT slug, id FROM sources WHERE slug = ANY($1)`, slugs)
-	if err != nil {
-		return nil, fmt.Errorf("finding sources: %w", err)
-	}
-	found := map[string][]int64{}
-	var slug string
-	var id int64
-	_, err = pgx.ForEachRow(rows, []any{&slug, &id}, func() error {
-		found[slug] = append(found[slug], id)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("finding sources: %w", err)
-	}
-	return found, nil
 }
 
 // received narrows the ids. That one of several times holds is a matter of the earliest or the latest of them.
@@ -126,15 +102,17 @@ func (w *eventFilter) received(t filter.Term) {
 }
 
 // term writes a term that is not negated. No column compared is ever NULL, so NOT turns it round.
-func (w *eventFilter) term(t filter.Term, sources map[string][]int64) string {
+func (w *eventFilter) term(t filter.Term, slugs map[int64]string) string {
 	switch t.Key {
 	case filter.KeySource:
 		var ids []int64
-		for _, v := range t.Values {
-			ids = append(ids, sources[v.Text]...)
+		for id, slug := range slugs {
+			if slices.ContainsFunc(t.Values, func(v filter.Value) bool { return v.Text == slug }) {
+				ids = append(ids, id)
+			}
 		}
 		return anyOf(w, "e.source_id", ids)
-	case filter.KeyVerdict: // one by one: events_rejected serves a query that says verdict = 'rejected'
+	case filter.KeyVerdict:
 		return w.any(t.Values, func(v filter.Value) string {
 			if !slices.Contains([]string{"verified", "late", "rejected"}, v.Text) {
 				return "FALSE" // PostgreSQL refuses to compare with what is no verdict
@@ -152,14 +130,12 @@ func (w *eventFilter) term(t filter.Term, sources map[string][]int64) string {
 			return anyOf(w, "e.entity_id", storable(v.ID)) + " AND " + w.upper("e.entity_type", v.EntityType)
 		})
 	case filter.KeyCustomer:
-		var ids []string
-		for _, v := range t.Values {
-			ids = append(ids, storable(v.ID)...)
-		}
-		// The range is said again for the partitions of this table: PostgreSQL does not carry it over.
-		return `EXISTS (
-			SELECT FROM event_customers c
-			WHERE c.event_id = e.id AND c.event_id >= @from AND c.event_id < @to AND ` + anyOf(w, "c.customer_id", ids) + `)`
+		return w.any(t.Values, func(v filter.Value) string {
+			if len(storable(v.ID)) == 0 {
+				return "FALSE"
+			}
+			return "position(" + w.arg(customerPart(v.ID)) + " IN e.customers) > 0"
+		})
 	case filter.KeySender: // NULL is of no range, and NOT is to turn that round
 		return w.any(t.Values, func(v filter.Value) string {
 			if !v.Sender.IsValid() {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,15 +38,16 @@ func findEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Event, error) {
 		repeatOf                     *uuid.UUID
 		sender                       *netip.Addr
 		changedAt                    *time.Time
+		customers                    string
 	)
 	err := tx.QueryRow(ctx, `
 		SELECT source_id, verification, answered, repeat_of, arrival, sender, header, body, body_sha256, size,
-			is_json, entity_type, callback_type, entity_id, api_version, changed_at, unexpected_type
+			is_json, entity_type, callback_type, entity_id, api_version, changed_at, unexpected_type, customers
 		FROM events
 		WHERE id = $1`, id,
 	).Scan(&e.SourceID, &verification, &e.Answered, &repeatOf, &e.Arrival, &sender, &header, &e.Body, &sha256, &e.Size,
 		&e.Envelope.IsJSON, &e.Envelope.EntityType, &e.Envelope.CallbackType, &e.Envelope.EntityID, &e.APIVersion, &changedAt,
-		&e.UnexpectedType)
+		&e.UnexpectedType, &customers)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNotFound
 	}
@@ -63,12 +65,13 @@ func findEvent(ctx context.Context, tx pgx.Tx, id uuid.UUID) (*Event, error) {
 	e.Sender = orZero(sender)
 	e.Envelope.ChangedAt = orZero(changedAt).UTC()
 
-	rows, err := tx.Query(ctx, `SELECT customer_id, path FROM event_customers WHERE event_id = $1 ORDER BY path, customer_id`, id)
-	if err != nil {
+	if e.Envelope.Customers, err = decodeCustomers(customers); err != nil {
 		return nil, err
 	}
-	e.Envelope.Customers, err = pgx.AppendRows(e.Envelope.Customers, rows, pgx.RowToStructByPos[plenigo.CustomerLink])
-	return e, err
+	slices.SortFunc(e.Envelope.Customers, func(a, b plenigo.CustomerLink) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.CustomerID, b.CustomerID))
+	})
+	return e, nil
 }
 
 // orZero is a column's value, the zero one for NULL.
@@ -91,21 +94,52 @@ type EventQuery struct {
 	Limit  int       // 50 when 0, at most 10,000
 	Before uuid.UUID // only events older than this id
 	After  uuid.UUID // only events newer than this id; the page nearest to it
+
+	// Patience is how long to search before the page is returned with what was found so far (EventPage.Further). 0: the page
+	// is complete, or ErrTooSlow.
+	Patience time.Duration
 }
 
 // EventPage is one page, newest first, and whether there are events on either side of it.
 type EventPage struct {
 	Events       []EventSummary
 	Newer, Older bool
+
+	// Further is where the search stopped when its time was over before the page was full: to search on, ask with it as
+	// Before, or as After where that was asked. Zero: everything was searched. Then Older (or Newer) says that there may be.
+	Further uuid.UUID
+}
+
+// SearchedTo is up to when the search came; zero: it was not cut short.
+func (p EventPage) SearchedTo() time.Time {
+	if p.Further == uuid.Nil {
+		return time.Time{}
+	}
+	return receivedAt(p.Further)
 }
 
 // ListEvents returns a page of the events that fulfil the filter, as of one moment. ErrTooSlow when they are too hard
 // to find.
 func (db *DB) ListEvents(ctx context.Context, q EventQuery) (EventPage, error) {
 	var page EventPage
-	err := db.read(ctx, func(tx pgx.Tx) (err error) {
-		page, err = listEvents(ctx, tx, q)
-		return err
+	began := time.Now()
+	err := db.read(ctx, func(tx pgx.Tx) error {
+		w, err := newEventFilter(ctx, tx, q.Filter)
+		if err != nil {
+			return err
+		}
+		patience := q.Patience
+		if patience == 0 {
+			patience = readTime
+		}
+		page, err = listEvents(ctx, &search{eventFilter: w, q: tx, until: began.Add(patience), now: time.Now}, q)
+		if err == nil && page.Further != uuid.Nil && q.Patience == 0 {
+			err = ErrTooSlow
+		}
+		if err != nil {
+			return err
+		}
+		return addDetails(ctx, tx, page.Events)
 	})
 	if err != nil {
 		return EventPage{}, fmt.Errorf("listing events: %w", err)
@@ -113,51 +147,47 @@ func (db *DB) ListEvents(ctx context.Context, q EventQuery) (EventPage, error) {
 	return page, nil
 }
 
-func listEvents(ctx context.Context, tx pgx.Tx, q EventQuery) (EventPage, error) {
-	w, err := newEventFilter(ctx, tx, q.Filter)
-	if err != nil {
-		return EventPage{}, err
-	}
-	newer, older := w.ids, w.ids // what lies beside the page
-	ids := w.ids
+func listEvents(ctx context.Context, s *search, q EventQuery) (EventPage, error) {
+	ids, newer, older := s.ids, s.ids, s.ids // of the page, and what lies beside it
+	order := newestFirst
 	if q.Before != uuid.Nil {
 		ids.below(q.Before)
 		newer.atLeast(q.Before)
 	}
 	if q.After != uuid.Nil {
+		order = oldestFirst
 		ids.atLeast(nextID(q.After))
 		older.below(nextID(q.After))
 	}
 
 	// One event more than asked for tells whether the page ends before the events do.
 	limit := clampLimit(q.Limit)
-	order := "DESC"
-	if q.After != uuid.Nil {
-		order = "ASC"
-	}
-	events, err := w.list(ctx, tx, ids, order, limit+1)
-	if err != nil {
+	events, stopped, err := s.list(ctx, ids, order, limit+1)
+	if err != nil && !errors.Is(err, errSearching) {
 		return EventPage{}, err
 	}
-	more := len(events) > limit
 	page := EventPage{Events: events[:min(limit, len(events))]}
-	if q.After != uuid.Nil {
+	more := len(events) > limit
+	if stopped != uuid.Nil && !more {
+		page.Further, more = stopped, true
+	}
+	if order == oldestFirst {
 		slices.Reverse(page.Events)
 		page.Newer = more
 	} else {
 		page.Older = more
 	}
 	if q.Before != uuid.Nil && !page.Newer {
-		if page.Newer, err = w.exists(ctx, tx, newer, "ASC"); err != nil {
+		if page.Newer, err = s.exists(ctx, newer, oldestFirst); err != nil {
 			return EventPage{}, err
 		}
 	}
 	if q.After != uuid.Nil {
-		if page.Older, err = w.exists(ctx, tx, older, "DESC"); err != nil {
+		if page.Older, err = s.exists(ctx, older, newestFirst); err != nil {
 			return EventPage{}, err
 		}
 	}
-	return page, addDetails(ctx, tx, page.Events)
+	return page, nil
 }
 
 func clampLimit(n int) int {
@@ -165,35 +195,4 @@ func clampLimit(n int) int {
 		return defaultEvents
 	}
 	return min(n, maxEvents)
-}
-
-// list returns the summaries of the first events within a range, in the order of ids.
-func (w *eventFilter) list(ctx context.Context, tx pgx.Tx, ids idRange, order string, limit int) ([]EventSummary, error) {
-	sql, args := w.query(eventSummary, ids, order, limit)
-	return collectSummaries(tx.Query(ctx, sql, args))
-}
-
-// exists tells whether there is an event within a range. It looks from the page outwards: the page's neighbour is
-// usually the first one there.
-func (w *eventFilter) exists(ctx context.Context, tx pgx.Tx, ids idRange, order string) (bool, error) {
-	sql, args := w.query(`SELECT true FROM events e`, ids, order, 1)
-	var found bool
-	err := tx.QueryRow(ctx, sql, args).Scan(&found)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
-	}
-	return found, err
-}
-
-func (w *eventFilter) query(selected string, ids idRange, order string, limit int) (string, pgx.NamedArgs) {
-	args := pgx.NamedArgs{"from": ids.from, "to": ids.to, "limit": limit}
-	for name, v := range w.args {
-		args[name] = v
-	}
-	conditions := append([]string{"e.id >= @from AND e.id < @to"}, w.conditions...)
-	return selected + `
-		WHERE ` + strings.Join(conditions, `
-		AND `) + `
-		ORDER BY e.id ` + order + `
-		LIMIT @limit`, args
 }

@@ -57,8 +57,15 @@ type HistoryPage struct {
 func (db *DB) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) {
 	var page HistoryPage
 	err := db.read(ctx, func(tx pgx.Tx) error {
-		events, err := listEvents(ctx, tx, EventQuery(q))
+		w, err := newEventFilter(ctx, tx, q.Filter)
 		if err != nil {
+			return err
+		}
+		events, err := listEvents(ctx, &search{eventFilter: w, q: tx}, EventQuery{Limit: q.Limit, Before: q.Before, After: q.After})
+		if err != nil {
+			return err
+		}
+		if err := addDetails(ctx, tx, events.Events); err != nil {
 			return err
 		}
 		page.Newer, page.Older = events.Newer, events.Older
@@ -231,19 +238,16 @@ func (w *eventFilter) states(ctx context.Context, tx pgx.Tx, ids idRange, limit 
 			WHERE r.event_id = e.id AND r.event_id >= @from AND r.event_id < @to
 			ORDER BY r.id DESC
 			LIMIT 1) <> 'rejected')`)
-	sql, args := accepted.query(`SELECT e.id, e.repeat_of, e.changed_at FROM events e`, ids, "DESC", limit)
-	rows, err := tx.Query(ctx, sql, args)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (state, error) {
-		var s state
-		var repeatOf *uuid.UUID
-		var changedAt *time.Time
-		err := row.Scan(&s.id, &repeatOf, &changedAt)
-		s.repeatOf, s.changedAt = orZero(repeatOf), orZero(changedAt).UTC()
-		return s, err
-	})
+	states, _, err := find(ctx, &search{eventFilter: &accepted, q: tx}, `SELECT e.id, e.repeat_of, e.changed_at FROM events e`,
+		func(row pgx.CollectableRow) (state, error) {
+			var s state
+			var repeatOf *uuid.UUID
+			var changedAt *time.Time
+			err := row.Scan(&s.id, &repeatOf, &changedAt)
+			s.repeatOf, s.changedAt = orZero(repeatOf), orZero(changedAt).UTC()
+			return s, err
+		}, ids, newestFirst, limit)
+	return states, err
 }
 
 // findBodies reads the bodies of a page's events and of the states they met.
@@ -298,34 +302,35 @@ func (db *DB) CustomerEntities(ctx context.Context, customer string, before uuid
 		}
 		ids := w.ids
 		ids.below(before)
-		sql, args := w.query(`SELECT e.id, e.entity_type, e.entity_id FROM events e`, ids, "DESC", maxStates+1)
-		rows, err := tx.Query(ctx, sql, args)
+		type named struct {
+			ID       uuid.UUID
+			Type, Of string
+		}
+		names, _, err := find(ctx, &search{eventFilter: w, q: tx}, `SELECT e.id, e.entity_type, e.entity_id FROM events e`,
+			pgx.RowToStructByPos[named], ids, newestFirst, maxStates+1)
 		if err != nil {
 			return err
 		}
 		found := map[EntityKey]*EntitySummary{}
-		looked := 0
-		var id uuid.UUID
-		var key EntityKey
-		_, err = pgx.ForEachRow(rows, []any{&id, &key.Type, &key.ID}, func() error {
-			if looked++; looked > maxStates || key.ID == "" {
-				return nil
+		for _, n := range names[:min(len(names), maxStates)] {
+			key := EntityKey{n.Type, n.Of}
+			if key.ID == "" {
+				continue
 			}
 			if found[key] == nil {
-				found[key] = &EntitySummary{EntityKey: key, Last: receivedAt(id), LastID: id}
+				found[key] = &EntitySummary{EntityKey: key, Last: receivedAt(n.ID), LastID: n.ID}
 			}
 			found[key].Events++
-			found[key].First = receivedAt(id)
-			return nil
-		})
-		all = looked <= maxStates
+			found[key].First = receivedAt(n.ID)
+		}
+		all = len(names) <= maxStates
 		for _, e := range found {
 			entities = append(entities, *e)
 		}
 		slices.SortFunc(entities, func(a, b EntitySummary) int {
 			return cmp.Or(compareIDs(b.LastID, a.LastID), cmp.Compare(a.Type, b.Type), cmp.Compare(a.ID, b.ID))
 		})
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("entities of a customer: %w", err)

@@ -13,7 +13,8 @@ import (
 
 // partitioned are the tables with one partition for each ISO week, in the order of making them.
 var partitioned = []struct{ table, column string }{
-	{"events", "id"}, {"event_customers", "event_id"}, {"deliveries", "event_id"}, {"attempts", "event_id"}, {"reverifications", "event_id"},
+	{"events", "id"}, {"deliveries", "event_id"}, {"attempts", "event_id"}, {"reverifications", "event_id"},
+	{"search_segments", "id"}, {"search_postings", "segment_id"},
 }
 
 // weeksAhead is how many weeks have their partitions before they begin: long enough for an instance that sleeps over

@@ -24,8 +24,7 @@ func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err
 		if q.Before != uuid.Nil {
 			ids.below(q.Before)
 		}
-		sql, args := w.query(eventSummary, ids, "DESC", 50)
-		rows, err := tx.Query(ctx, "EXPLAIN "+sql, args)
+		rows, err := tx.Query(ctx, "EXPLAIN "+w.sql(eventSummary, newestFirst), w.arguments(ids, 50))
 		if err != nil {
 			return err
 		}
@@ -35,3 +34,6 @@ func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err
 	})
 	return plan, err
 }
+
+// IndexSegments is IndexEvents with segments of that many events.
+func (db *DB) IndexSegments(ctx context.Context, size int) error { return db.indexEvents(ctx, size) }

@@ -22,6 +22,7 @@ import (
 const (
 	maintainEvery = 10 * time.Minute
 	rollupEvery   = 2 * time.Second // how far the counts are behind
+	indexEvery    = 2 * time.Second // searches scan what came since
 	reopenEvery   = 2 * time.Second // how often a database is tried that was away at the start
 )
 
@@ -94,6 +95,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
 	})
 	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
+	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver,
 		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,

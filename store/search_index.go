@@ -1,0 +1,258 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// searchVersion grows when something else is indexed; the index is then made anew.
+const searchVersion = 1
+
+// IndexEvents brings the search index up to what is committed, until less than a segment waits, which searches scan.
+// Several instances may call it at once: one of them does the work. Where the index is not there yet, or one of another
+// version, it is made from the events, newest first; searches find everything meanwhile.
+func (db *DB) IndexEvents(ctx context.Context) error { return db.indexEvents(ctx, segmentEvents) }
+
+// indexEvents is IndexEvents with segments of another size.
+func (db *DB) indexEvents(ctx context.Context, size int) error {
+	for ctx.Err() == nil {
+		more, err := db.indexSome(ctx, size)
+		if err != nil {
+			return fmt.Errorf("indexing events: %w", err)
+		}
+		if !more {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// Reindex has the search index made anew from the events, in the background.
+func (db *DB) Reindex(ctx context.Context) error {
+	_, err := db.pool.Exec(ctx, `UPDATE search_progress SET version = 0`)
+	if err != nil {
+		return fmt.Errorf("having the search index made anew: %w", err)
+	}
+	return nil
+}
+
+// indexedAtExact is how exactly IndexedAt is kept.
+const indexedAtExact = 20 * time.Second
+
+// progress is the row of search_progress.
+type progress struct {
+	version int
+	cursor  string
+	downTo  uuid.UUID
+}
+
+// indexSome makes one segment, in one transaction, and tells whether there may be more to do.
+func (db *DB) indexSome(ctx context.Context, size int) (more bool, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var p progress
+		err := tx.QueryRow(ctx, `SELECT version, cursor, down_to FROM search_progress FOR UPDATE SKIP LOCKED`).Scan(&p.version, &p.cursor, &p.downTo)
+		if errors.Is(err, pgx.ErrNoRows) { // another instance is at it
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if p.version != searchVersion {
+			more = true
+			return db.beginIndex(ctx, tx)
+		}
+		ids, next, err := db.CommittedSince(ctx, p.cursor, size)
+		if errors.Is(err, ErrCursor) { // the database was restored
+			more = true
+			return db.beginIndex(ctx, tx)
+		}
+		if err != nil {
+			return err
+		}
+		wide := false
+		if len(ids) > 0 && len(ids) < size {
+			if wide, err = isWide(ctx, tx, ids); err != nil {
+				return err
+			}
+		}
+		switch {
+		case len(ids) == size || wide:
+			more, p.cursor = true, next
+		case p.downTo != uuid.Nil:
+			more = true
+			if ids, p.downTo, err = olderIDs(ctx, tx, p.downTo, size); err != nil {
+				return err
+			}
+		default:
+			_, err := tx.Exec(ctx, `
+				UPDATE search_progress SET indexed_at = $1
+				WHERE indexed_at IS NULL OR indexed_at < $2 -- not a row for every look`, db.Now(), db.Now().Add(-indexedAtExact))
+			return err
+		}
+		if err := db.makeSegment(ctx, tx, ids); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE search_progress SET cursor = $1, down_to = $2`, p.cursor, p.downTo)
+		return err
+	})
+	return more, err
+}
+
+// beginIndex forgets the index. What is committed from here on is taken in the order of commits, what is there by now
+// newest first; what is both is indexed twice, which does no harm.
+func (db *DB) beginIndex(ctx context.Context, tx pgx.Tx) error {
+	_, cursor, err := db.CommittedSince(ctx, "", 1)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `TRUNCATE search_postings, search_segments, search_classes`)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE search_progress SET version = $1, cursor = $2, down_to = $3, indexed_at = NULL`, searchVersion, cursor, uuid.Max)
+	return err
+}
+
+// olderIDs returns the ids of the next segment of events that were there before the index was, and the last of them;
+// uuid.Nil when there are no more.
+func olderIDs(ctx context.Context, tx pgx.Tx, before uuid.UUID, size int) ([]uuid.UUID, uuid.UUID, error) {
+	rows, err := tx.Query(ctx, `SELECT id FROM events WHERE id < $1 ORDER BY id DESC LIMIT $2`, before, size)
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(ids) < size {
+		return ids, uuid.Nil, err
+	}
+	return ids, ids[len(ids)-1], nil
+}
+
+// isWide tells whether the events that wait for a segment lie between many that have theirs, as after an outage, when old
+// ids come late: searches scan everything since the oldest that waits.
+func isWide(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (bool, error) {
+	var between int
+	err := tx.QueryRow(ctx, `
+		SELECT coalesce(sum(octet_length(event_ids) / 16), 0)
+		FROM search_segments
+		WHERE id >= $1 AND first_event_id > $2`, IDAt(receivedAt(slices.MinFunc(ids, compareIDs))), slices.MinFunc(ids, compareIDs)).Scan(&between)
+	return between > 4*segmentEvents, err
+}
+
+// makeSegment indexes events.
+func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	ids = slices.Clone(ids)
+	slices.SortFunc(ids, compareIDs)
+	ids = slices.Compact(ids)
+	numbers, err := newClassNumbers(ctx, tx)
+	if err != nil {
+		return err
+	}
+	b := segmentBuilder{numbers: numbers}
+	if err := b.read(ctx, tx, ids); err != nil {
+		return err
+	}
+	if len(b.ids) == 0 { // retention was there first
+		return nil
+	}
+	if err := numbers.save(ctx, tx); err != nil {
+		return err
+	}
+	last := b.ids[len(b.ids)-1]
+	if week := weekOf(receivedAt(last)); !db.parts.has(week) {
+		if err := db.makePartitions(ctx, week); err != nil {
+			return err
+		}
+	}
+	return b.write(ctx, tx, segmentID(last))
+}
+
+// segmentBuilder is a segment being made.
+type segmentBuilder struct {
+	numbers  *classNumbers
+	ids      []uuid.UUID
+	classes  []int16
+	overfull []int32
+	postings postings
+}
+
+// read takes the events in the order of their ids.
+func (b *segmentBuilder) read(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	rows, err := tx.Query(ctx, `
+		SELECT id, source_id, verdict, signature, reason, answered, repeat_of IS NOT NULL, unexpected_type, entity_type, callback_type,
+			api_version, entity_id, customers, header, body
+		FROM events
+		WHERE id = ANY($1) AND id BETWEEN $2 AND $3
+		ORDER BY id`, ids, ids[0], ids[len(ids)-1])
+	if err != nil {
+		return err
+	}
+	var (
+		e            indexedEvent
+		id           uuid.UUID
+		c            class
+		header, body pgtype.DriverBytes // valid until the next row
+	)
+	_, err = pgx.ForEachRow(rows, []any{&id, &c.SourceID, &c.Verdict, &c.Signature, &c.Reason, &c.Answered, &c.Repeat, &c.UnexpectedType,
+		&c.EntityType, &c.CallbackType, &c.APIVersion, &e.entityID, &e.customers, &header, &body}, func() error {
+		at := place(len(b.ids))
+		e.header, e.body = header, body
+		b.ids, b.classes = append(b.ids, id), append(b.classes, b.numbers.number(c))
+		if !e.terms(func(t term) { b.postings.add(t, at) }) {
+			b.overfull = append(b.overfull, int32(at))
+		}
+		return nil
+	})
+	return err
+}
+
+func (b *segmentBuilder) write(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	eventIDs, eventClasses := make([]byte, 0, 16*len(b.ids)), make([]byte, 0, 2*len(b.ids))
+	count := map[int16]int32{}
+	for i, id := range b.ids {
+		eventIDs = append(eventIDs, id[:]...)
+		eventClasses = binary.BigEndian.AppendUint16(eventClasses, uint16(b.classes[i]))
+		count[b.classes[i]]++
+	}
+	var classes []int16
+	for c := range count {
+		classes = append(classes, c)
+	}
+	slices.Sort(classes)
+	counts := make([]int32, len(classes))
+	for i, c := range classes {
+		counts[i] = count[c]
+	}
+	if b.overfull == nil {
+		b.overfull = []int32{}
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO search_segments (id, first_event_id, last_event_id, classes, class_events, overfull, event_ids, event_classes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, b.ids[0], b.ids[len(b.ids)-1], classes, counts, b.overfull, eventIDs, eventClasses)
+	if err != nil {
+		return err
+	}
+	var rows [][]any
+	b.postings.encode(func(bucket int16, postings []byte) { rows = append(rows, []any{id, bucket, postings}) })
+	_, err = tx.CopyFrom(ctx, pgx.Identifier{"search_postings"}, []string{"segment_id", "bucket", "postings"}, pgx.CopyFromRows(rows))
+	return err
+}
+
+// IndexedAt is when less than a segment last waited to be indexed; zero: not since the index was begun.
+func (db *DB) IndexedAt(ctx context.Context) (time.Time, error) {
+	var at *time.Time
+	if err := db.pool.QueryRow(ctx, `SELECT indexed_at FROM search_progress`).Scan(&at); err != nil {
+		return time.Time{}, fmt.Errorf("asking how far the search index is: %w", err)
+	}
+	return orZero(at).UTC(), nil
+}

@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recall/plenigo"
+	"recall/store"
+	"recall/store/storetest"
+	"recall/verify"
+)
+
+// TestIndexedPages walks forth and back through what a filter finds, with segments that lie over one another, events that
+// wait, and an index that is being made.
+func TestIndexedPages(t *testing.T) {
+	db := storetest.New(t)
+	random := rand.New(rand.NewPCG(7, 8))
+	var ids []uuid.UUID
+	step := func(n int) {
+		for range n {
+			var events []*store.Event
+			for range 12 {
+				e := arrived(noon.Add(time.Duration(random.IntN(21*24))*time.Hour), fmt.Sprint(random.Uint64()))
+				e.Envelope = plenigo.Envelope{EntityType: pick(random, []string{"ORDER", "CUSTOMER"}), EntityID: pick(random, []string{"1", "2", "3"})}
+				events = append(events, e)
+				if e.Envelope.EntityID == "2" && e.Envelope.EntityType == "ORDER" {
+					ids = append(ids, e.ID)
+				}
+			}
+			record(t, db, events...)
+		}
+	}
+	check := func(what string) {
+		t.Helper()
+		want := slices.Clone(ids)
+		slices.SortFunc(want, func(a, b uuid.UUID) int { return strings.Compare(b.String(), a.String()) })
+		for _, text := range []string{"entity:order/2", "entity:2 type:order"} {
+			q := store.EventQuery{Filter: parse(t, text), Limit: 1 + random.IntN(9)}
+			var got []uuid.UUID
+			page := list(t, db, q)
+			for got = idsOf(page.Events); page.Older; got = append(got, idsOf(page.Events)...) {
+				q.Before = got[len(got)-1]
+				page = list(t, db, q)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s: forth: %d events, want %d, each once, newest first", what, text, len(got), len(want))
+			}
+			got, q.Before = idsOf(page.Events), uuid.Nil
+			for page.Newer {
+				q.After = got[0]
+				page = list(t, db, q)
+				got = append(idsOf(page.Events), got...)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s: back: %d events, want %d, each once, newest first", what, text, len(got), len(want))
+			}
+		}
+	}
+	step(10)
+	check("scanned")
+	must(t, db.IndexSegments(t.Context(), 32))
+	check("indexed")
+	step(10)
+	check("waiting")
+	must(t, db.IndexSegments(t.Context(), 50))
+	check("indexed again")
+	must(t, db.Reindex(t.Context()))
+	check("about to be made anew")
+	step(2)
+	must(t, db.IndexSegments(t.Context(), 64))
+	check("made anew")
+	if n := count(t, db, "search_segments"); n != (22*12+63)/64 {
+		t.Errorf("%d segments", n)
+	}
+}
+
+// TestIndexOfARestoredDatabase: whoever restores an older database begins the index anew.
+func TestIndexOfARestoredDatabase(t *testing.T) {
+	db := storetest.New(t)
+	record(t, db, arrived(noon, own))
+	must(t, db.IndexSegments(t.Context(), 1))
+	if _, err := db.Pool().Exec(t.Context(), `UPDATE search_progress SET cursor = '99999999999.1.1'`); err != nil {
+		t.Fatal(err)
+	}
+	e := arrived(noon.Add(time.Hour), plainA)
+	record(t, db, e)
+	for range 2 {
+		if page := list(t, db, store.EventQuery{Filter: parse(t, "verdict:verified")}); len(page.Events) != 2 {
+			t.Errorf("found %d events", len(page.Events))
+		}
+		must(t, db.IndexEvents(t.Context()))
+	}
+	if at, err := db.IndexedAt(t.Context()); err != nil || at.IsZero() {
+		t.Errorf("%v %v", at, err)
+	}
+}
+
+// TestNewStateIsSeenThroughTheIndex: a body that comes again after another state of its entity is sent on again, whether
+// that state is indexed or waits.
+func TestNewStateIsSeenThroughTheIndex(t *testing.T) {
+	db := storetest.New(t)
+	at := noon
+	come := func(body string) *store.Event {
+		at = at.Add(time.Minute)
+		e := arrived(at, body, func(e *store.Event) { e.Verification.SignedAt = at.Unix() })
+		record(t, db, e)
+		return e
+	}
+	come(plainA)
+	come(plainB)
+	must(t, db.IndexSegments(t.Context(), 1))
+	if e := come(plainA); e.Arrival != 1 {
+		t.Errorf("A after an indexed B is arrival %d, want a new state", e.Arrival)
+	}
+	must(t, db.IndexSegments(t.Context(), 1))
+	if e := come(plainA); e.Arrival != 2 {
+		t.Errorf("A after A is arrival %d, want a repeat", e.Arrival)
+	}
+}
+
+// TestForgedClassesAreBounded: types that anybody makes up cost no more than a bounded number of classes, and are found.
+func TestForgedClassesAreBounded(t *testing.T) {
+	db := storetest.New(t)
+	var events []*store.Event
+	for i := range 2100 {
+		events = append(events, arrived(noon.Add(time.Duration(i)*time.Second), fmt.Sprint(i), func(e *store.Event) {
+			e.Verification.Verdict, e.Verification.Reason = verify.Rejected, verify.ReasonSignatureMismatch
+			e.Envelope = plenigo.Envelope{EntityType: fmt.Sprint("T", i), CallbackType: "X"}
+		}))
+	}
+	genuine := arrived(noon.Add(time.Hour), own)
+	record(t, db, append(events, genuine)...)
+	must(t, db.IndexSegments(t.Context(), 500))
+	if n := count(t, db, "search_classes"); n != 2001 {
+		t.Errorf("%d classes, want 2,000 and that of the genuine one", n)
+	}
+	for _, i := range []int{0, 1000, 2099} {
+		if page := list(t, db, store.EventQuery{Filter: parse(t, fmt.Sprint("type:t", i))}); len(page.Events) != 1 || page.Events[0].ID != events[i].ID {
+			t.Errorf("type %d: %d events", i, len(page.Events))
+		}
+	}
+	if page := list(t, db, store.EventQuery{Filter: parse(t, "verdict:verified")}); len(page.Events) != 1 || page.Events[0].ID != genuine.ID {
+		t.Errorf("%d verified events", len(page.Events))
+	}
+}

@@ -1,0 +1,234 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// indexed is what the search index holds at the moment of a query: every event with from ≤ id < to. The others are scanned.
+type indexed = idRange
+
+// findIndexed reads how far the index is. It is asked before the segments are.
+func findIndexed(ctx context.Context, q querier) (indexed, error) {
+	var version int
+	var cursor string
+	in := allIDs
+	if err := q.QueryRow(ctx, `SELECT version, cursor, down_to FROM search_progress`).Scan(&version, &cursor, &in.from); err != nil {
+		return in, fmt.Errorf("asking how far the search index is: %w", err)
+	}
+	if version != searchVersion {
+		return indexed{}, nil
+	}
+	since, err := parseCommitCursor(cursor)
+	if err != nil {
+		return indexed{}, nil // it will be made anew
+	}
+	err = q.QueryRow(ctx, `
+		SELECT event.id
+		FROM commits c, unnest(c.event_ids) WITH ORDINALITY AS event (id, index)
+		WHERE (c.xid, c.position) >= ($1::text::xid8, $2)
+		AND ((c.xid, c.position) > ($1::text::xid8, $2) OR event.index > $3)
+		ORDER BY event.id
+		LIMIT 1`, fmt.Sprint(since.xid), since.position, since.index).Scan(&in.to)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return in, fmt.Errorf("asking what waits to be indexed: %w", err)
+	}
+	if compareIDs(in.from, in.to) > 0 {
+		in.from = in.to
+	}
+	return in, nil
+}
+
+// errSearching: the time for a search was over before its end.
+var errSearching = errors.New("the time for this search is over")
+
+// search is a filter on its way through the ids.
+type search struct {
+	*eventFilter
+	q     querier
+	until time.Time // when to give up; zero: not
+	now   func() time.Time
+}
+
+// list returns the summaries of the first events within a range, in the order of walking; see find.
+func (s *search) list(ctx context.Context, ids idRange, order walk, limit int) (found []EventSummary, stopped uuid.UUID, err error) {
+	return find(ctx, s, eventSummary, scanSummary, ids, order, limit)
+}
+
+// find returns what was selected of the first events e within a range that fulfil the filter, in the order of walking. Where
+// the time is over before, it returns what it has found, where it stopped, and errSearching: what lies beyond stopped was not
+// looked at.
+func find[T any](ctx context.Context, s *search, selected string, scan pgx.RowToFunc[T], ids idRange, order walk, limit int) (found []T, stopped uuid.UUID, err error) {
+	parts, err := s.parts(ctx, ids, order)
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	take := func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, err error) {
+		args := s.arguments(ids, limit-len(found))
+		maps.Copy(args, more)
+		rows, err := s.q.Query(ctx, s.sql(selected, order, and...), args)
+		if err != nil {
+			return false, err
+		}
+		found, err = pgx.AppendRows(found, rows, scan)
+		return len(found) >= limit, err
+	}
+	for _, p := range parts {
+		if len(found) >= limit {
+			break
+		}
+		if p.indexed {
+			stopped, err = s.lookUp(ctx, p.ids, order, take)
+		} else {
+			stopped, err = s.scan(ctx, p.ids, order, take)
+		}
+		if err != nil {
+			return found, stopped, err
+		}
+	}
+	return found, uuid.Nil, nil
+}
+
+// taker takes the events of a range that fulfil the filter, and further conditions, and tells when there are enough.
+type taker func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, err error)
+
+// part is a range of ids that is searched in one way.
+type part struct {
+	ids     idRange
+	indexed bool
+}
+
+// parts are a range in the order of walking: what is newest is scanned, what is indexed looked up, and what was there
+// before the index scanned again, as long as there is such.
+func (s *search) parts(ctx context.Context, ids idRange, order walk) ([]part, error) {
+	if !s.plan.narrows() {
+		return []part{{ids: ids}}, nil
+	}
+	in, err := findIndexed(ctx, s.q)
+	if err != nil {
+		return nil, err
+	}
+	newest, middle, oldest := ids, ids, ids
+	newest.atLeast(in.to)
+	middle.atLeast(in.from)
+	middle.below(in.to)
+	oldest.below(in.from)
+	var parts []part
+	for _, p := range []part{{ids: newest}, {ids: middle, indexed: true}, {ids: oldest}} {
+		if compareIDs(p.ids.from, p.ids.to) < 0 {
+			parts = append(parts, p)
+		}
+	}
+	if order == oldestFirst {
+		slices.Reverse(parts)
+	}
+	return parts, nil
+}
+
+// lookUp passes the events on that the index names and that fulfil the filter, as long as take wants more.
+func (s *search) lookUp(ctx context.Context, ids idRange, order walk, take taker) (stopped uuid.UUID, err error) {
+	w, err := newWalker(ctx, s.q, s.plan, ids, order)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	for {
+		named, err := w.next(ctx, s.q)
+		if err != nil || len(named) == 0 {
+			return uuid.Nil, err
+		}
+		span := idRange{from: named[0], to: named[len(named)-1]}
+		if order == newestFirst {
+			span.from, span.to = span.to, span.from
+		}
+		span.to = nextID(span.to)
+		full, err := take(span, pgx.NamedArgs{"named": named}, "e.id = ANY(@named)")
+		if err != nil || full {
+			return uuid.Nil, err
+		}
+		if s.over() {
+			return named[len(named)-1], errSearching
+		}
+	}
+}
+
+const (
+	firstWindow = 4000   // events
+	maxWindow   = 64_000 // what is scanned between two looks at the clock
+)
+
+// scan passes the events on that fulfil the filter, as long as take wants more. It goes through the ids in windows.
+func (s *search) scan(ctx context.Context, ids idRange, order walk, take taker) (stopped uuid.UUID, err error) {
+	for size := firstWindow; ; size = min(2*size, maxWindow) {
+		window, rest := ids, idRange{}
+		if len(s.conditions) > 0 {
+			if window, rest, err = s.window(ctx, ids, order, size); err != nil {
+				return uuid.Nil, err
+			}
+		}
+		full, err := take(window, nil)
+		if err != nil || full || rest == (idRange{}) {
+			return uuid.Nil, err
+		}
+		ids = rest
+		if s.over() {
+			if order == newestFirst {
+				return ids.to, errSearching
+			}
+			return ids.from, errSearching
+		}
+	}
+}
+
+// window cuts off the part of a range that holds so many events; the rest is zero where there are no more.
+func (s *search) window(ctx context.Context, ids idRange, order walk, size int) (window, rest idRange, err error) {
+	var bound uuid.UUID
+	err = s.q.QueryRow(ctx, `
+		SELECT id FROM events WHERE id >= $1 AND id < $2
+		ORDER BY id `+string(order)+` OFFSET $3 LIMIT 1`, ids.from, ids.to, size).Scan(&bound)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return ids, idRange{}, nil
+	case err != nil:
+		return ids, idRange{}, fmt.Errorf("looking for the next events: %w", err)
+	case order == newestFirst:
+		bound = nextID(bound)
+		return idRange{bound, ids.to}, idRange{ids.from, bound}, nil
+	}
+	return idRange{ids.from, bound}, idRange{bound, ids.to}, nil
+}
+
+func (s *search) over() bool { return !s.until.IsZero() && s.now().After(s.until) }
+
+// exists tells whether there is an event within a range. It looks from the page outwards: the page's neighbour is usually
+// the first one there. Where the time is over, it says that there may be.
+func (s *search) exists(ctx context.Context, ids idRange, order walk) (bool, error) {
+	found, _, err := s.list(ctx, ids, order, 1)
+	if errors.Is(err, errSearching) {
+		return true, nil
+	}
+	return len(found) > 0, err
+}
+
+func (w *eventFilter) arguments(ids idRange, limit int) pgx.NamedArgs {
+	args := pgx.NamedArgs{"from": ids.from, "to": ids.to, "limit": limit}
+	maps.Copy(args, w.args)
+	return args
+}
+
+// sql is a query for what fulfils the filter, with its arguments.
+func (w *eventFilter) sql(selected string, order walk, and ...string) string {
+	conditions := slices.Concat([]string{"e.id >= @from AND e.id < @to"}, and, w.conditions)
+	return selected + `
+		WHERE ` + strings.Join(conditions, `
+		AND `) + `
+		ORDER BY e.id ` + string(order) + `
+		LIMIT @limit`
+}

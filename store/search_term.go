@@ -7,9 +7,6 @@ type indexedEvent struct {
 	header, body []byte
 }
 
-// maxTerms bounds what is listed of one event.
-const maxTerms = 2000
-
 // Kinds of terms.
 const (
 	termEntity   = "e"

@@ -81,26 +81,26 @@ func collectSummaries(rows pgx.Rows, err error) ([]EventSummary, error) {
 }
 
 func scanSummary(row pgx.CollectableRow) (EventSummary, error) {
-		var e EventSummary
-		var repeatOf *uuid.UUID
-		var sha256 []byte
-		var customers string
-		err := row.Scan(&e.ID, &e.SourceID, &e.Source, &e.Verdict, &e.Signature, &e.Reason, &e.Answered, &repeatOf, &e.Arrival,
-			&e.EntityType, &e.CallbackType, &e.EntityID, &e.APIVersion, &e.Size, &sha256,
-			&e.UnexpectedType, &customers)
-		if err != nil {
-			return e, err
-		}
-		e.ReceivedAt = receivedAt(e.ID)
-		e.RepeatOf = orZero(repeatOf)
-		copy(e.BodySHA256[:], sha256)
-		links, err := decodeCustomers(customers)
-		for _, l := range links {
-			e.Customers = append(e.Customers, l.CustomerID)
-		}
-		slices.Sort(e.Customers)
-		e.Customers = slices.Compact(e.Customers)
+	var e EventSummary
+	var repeatOf *uuid.UUID
+	var sha256 []byte
+	var customers string
+	err := row.Scan(&e.ID, &e.SourceID, &e.Source, &e.Verdict, &e.Signature, &e.Reason, &e.Answered, &repeatOf, &e.Arrival,
+		&e.EntityType, &e.CallbackType, &e.EntityID, &e.APIVersion, &e.Size, &sha256,
+		&e.UnexpectedType, &customers)
+	if err != nil {
 		return e, err
+	}
+	e.ReceivedAt = receivedAt(e.ID)
+	e.RepeatOf = orZero(repeatOf)
+	copy(e.BodySHA256[:], sha256)
+	links, err := decodeCustomers(customers)
+	for _, l := range links {
+		e.Customers = append(e.Customers, l.CustomerID)
+	}
+	slices.Sort(e.Customers)
+	e.Customers = slices.Compact(e.Customers)
+	return e, err
 }
 
 // addDetails fills in what hangs on the events of a page: two queries, whatever its length.

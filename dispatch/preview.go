@@ -16,7 +16,7 @@ const (
 // Preview tells which of the last accepted events a matching rule would have sent, judged as on their arrival. The error is
 // a *filter.Error where the rule cannot be read.
 func (d *Dispatcher) Preview(ctx context.Context, rule string) (*store.RulePreview, error) {
-	f, err := filter.Parse(rule, d.now())
+	f, err := filter.ParseRule(rule, d.now())
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,11 @@ type Backlog struct {
 	Oldest      time.Time             // when the oldest of them was made that is not exhausted; zero: there is none
 }
 
+// Waiting is how many are still to be delivered.
+func (b *Backlog) Waiting() int {
+	return b.Deliveries[DeliveryPending] + b.Deliveries[DeliverySending] + b.Deliveries[DeliveryWaiting]
+}
+
 // ListBacklogs tells of each destination what waits for it, by name. It costs no more however much waits, or was ever
 // delivered. It may return ErrTooSlow.
 func (db *DB) ListBacklogs(ctx context.Context) ([]Backlog, error) {

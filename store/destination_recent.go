@@ -97,6 +97,9 @@ type Trial struct {
 	Body   []byte
 }
 
+// Succeeded tells whether a delivery would have.
+func (t *Trial) Succeeded() bool { return t.Error == "" && t.Status >= 200 && t.Status < 300 }
+
 const (
 	recentLook  = 50_000 // events that are looked at for accepted ones
 	recentBatch = 50     // events that are held in memory at once

@@ -3,86 +3,178 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"recall/store"
+	"recall/verify"
 )
 
 type destinationCmd struct {
 	Add    destinationAddCmd    `cmd:"" help:"Add a destination."`
 	List   destinationListCmd   `cmd:"" help:"List the destinations."`
-	Show   destinationShowCmd   `cmd:"" help:"Show a destination's settings; header values stay hidden."`
+	Show   destinationShowCmd   `cmd:"" help:"Show a destination: its settings, and what waits for it."`
+	Set    destinationSetCmd    `cmd:"" help:"Change a destination's settings."`
 	Pause  destinationPauseCmd  `cmd:"" help:"Send nothing to a destination for now; deliveries wait."`
 	Resume destinationResumeCmd `cmd:"" help:"Send to a paused or broken destination again."`
 	Remove destinationRemoveCmd `cmd:"" help:"Remove a destination; what was sent to it stays on record."`
+	Test   destinationTestCmd   `cmd:"" help:"Send a test request to a destination now, and show the answer."`
+}
+
+// destinationFlags are a destination's settings; nil is not given.
+type destinationFlags struct {
+	URL           *string        `name:"url" placeholder:"URL" help:"Where to send. Private addresses are refused when sending, unless RECALL_EGRESS_ALLOW names them. Other users of this machine can see a flag: where the URL holds a key, \"-\" reads it from standard input."`
+	URLFile       *string        `name:"url-file" placeholder:"FILE" help:"The same from a file."`
+	Method        *string        `placeholder:"POST" help:"POST, PUT or PATCH."`
+	Match         *string        `placeholder:"FILTER" help:"Send arriving events that fulfil this filter; an empty one sends every accepted event."`
+	Signing       *string        `placeholder:"plenigo" help:"plenigo: a fresh plenigo-signature, so that receivers built for plenigo accept it. standard-webhooks: webhook-id, webhook-timestamp and webhook-signature. none."`
+	Secret        *string        `placeholder:"S" help:"A signing secret of the destination's own. Without one plenigo is signed by the source's secret, and for standard-webhooks one is made. \"-\" reads standard input. Other users of this machine can see a flag."`
+	SecretFile    *string        `placeholder:"FILE" help:"The same from a file."`
+	PassSignature *bool          `negatable:"" help:"Send the signature along that the event came with, in headers that begin with Recall-Original-."`
+	Timeout       *time.Duration `placeholder:"30s" help:"How long an answer may take."`
+	Retry         *string        `placeholder:"WAITS" help:"How long to wait before each retry, such as 30s,2m,10m; an empty text for no retry. 30s,2m,10m,1h,6h,24h unless told otherwise."`
+	Rate          *float64       `placeholder:"N" help:"At most so many attempts a second, over all instances; 0.5 is one every two seconds; 0: no limit."`
+	Concurrency   *int           `placeholder:"N" help:"At most so many attempts at the same time, over all instances; 0: no limit of its own."`
+	Order         *string        `placeholder:"any" help:"any, or entity: the events of one entity go out one after the other; one that fails holds back only its own."`
+	Header        []string       `sep:"none" placeholder:"'Name: value'" help:"A secret header to send along, once for each; \"-\" reads standard input, one a line. Other users of this machine can see a flag."`
+	HeaderFile    []string       `sep:"none" placeholder:"FILE" help:"The same from a file, one a line."`
+	ClearHeader   []string       `sep:"none" placeholder:"'Name: value'" help:"A header to send along that is no secret, and is shown, once for each."`
+}
+
+// apply makes a destination as the flags say, as far as they say anything, and returns the signing secret that they give.
+func (f *destinationFlags) apply(a *app, d *store.Destination) (key string, err error) {
+	r := secretReader{in: a.in}
+	text, given, err := r.line("--url", f.URL, f.URLFile)
+	if err != nil {
+		return "", err
+	}
+	if given {
+		d.URL = text
+	}
+	if key, _, err = r.line("--secret", f.Secret, f.SecretFile); err != nil {
+		return "", err
+	}
+	if f.Match != nil {
+		if _, err := readRule("--match", *f.Match, a.now()); err != nil {
+			return "", err
+		}
+		d.Match = new(strings.TrimSpace(*f.Match))
+	}
+	if f.Retry != nil {
+		if d.RetrySchedule, err = parseRetry(*f.Retry); err != nil {
+			return "", err
+		}
+	}
+	if f.Method != nil {
+		d.Method = strings.ToUpper(*f.Method)
+	}
+	if f.Signing != nil {
+		d.Signing = store.Signing(*f.Signing)
+	}
+	if f.Order != nil {
+		d.Ordering = store.Ordering(*f.Order)
+	}
+	set(&d.PassSignature, f.PassSignature)
+	set(&d.Timeout, f.Timeout)
+	set(&d.MaxRate, f.Rate)
+	set(&d.MaxConcurrency, f.Concurrency)
+	return key, f.applyHeaders(&r, d)
+}
+
+func (f *destinationFlags) applyHeaders(r *secretReader, d *store.Destination) error {
+	secret, err := r.lines("--header", f.Header, f.HeaderFile)
+	if err != nil {
+		return err
+	}
+	for _, list := range []struct {
+		flag   string
+		pairs  []string
+		secret bool
+	}{{"--clear-header", f.ClearHeader, false}, {"--header", secret, true}} {
+		headers, err := parseHeaders(list.flag, list.pairs)
+		if err != nil {
+			return err
+		}
+		for i, h := range headers {
+			if slices.ContainsFunc(headers[:i], func(other verify.Header) bool { return strings.EqualFold(other.Name, h.Name) }) {
+				return usagef("%s: the header %.80s is there twice", list.flag, h.Name)
+			}
+			d.SetHeader(h, list.secret)
+		}
+	}
+	return nil
 }
 
 type destinationAddCmd struct {
-	Name       string        `required:"" placeholder:"NAME" help:"Name of the destination: lower-case letters, digits and hyphens."`
-	URL        string        `name:"url" required:"" placeholder:"URL" help:"Where to send, by POST. Private addresses are refused when sending, unless RECALL_EGRESS_ALLOW names them."`
-	Match      *string       `placeholder:"FILTER" help:"Send arriving events that fulfil this filter; an empty one sends every accepted event. Without it events are only sent by hand."`
-	Signing    string        `default:"plenigo" help:"plenigo: a fresh plenigo-signature by the source's secret, so that consumers built for plenigo accept it; or none."`
-	Timeout    time.Duration `default:"30s" help:"How long an answer may take."`
-	Retry      *string       `placeholder:"WAITS" help:"How long to wait before each retry, such as 30s,2m,10m; an empty text for no retry. 30s,2m,10m,1h,6h,24h if left out."`
-	Header     []string      `sep:"none" placeholder:"'Name: value'" help:"A header to send along, once for each; \"-\" reads standard input, one a line. Other users of this machine can see a flag."`
-	HeaderFile []string      `sep:"none" placeholder:"FILE" help:"The same from a file, one a line."`
+	Name string `required:"" placeholder:"NAME" help:"Name of the destination: lower-case letters, digits and hyphens."`
+	destinationFlags
 }
 
 func (destinationAddCmd) Help() string {
-	return filterHelp("--match='-type:invoice'") + `
+	return `Without --match events are only sent by hand. docs/destinations.md says how a receiver checks what it gets.
+
+` + filterHelp("--match='-type:invoice'") + `
 Examples:
 
     recall destination add --name crm --url https://crm.example.com/hook --match 'source:shop type:customer.*'
-    recall destination add --name audit --url https://audit.example.com/in --header-file headers --retry '30s,10m'`
+    recall destination add --name audit --url https://audit.example.com/in --header-file headers --retry '30s,10m'
+    recall destination add --name bus --url https://bus.example.com/in --match '' --signing standard-webhooks --rate 20 --order entity`
 }
 
 func (c *destinationAddCmd) Run(ctx context.Context, a *app) error {
-	d, err := c.read(a)
+	d, made, err := c.read(a)
 	if err != nil {
 		return err
 	}
 	return a.withStore(ctx, func(db *store.DB) error {
-		if err := db.CreateDestination(ctx, d); err != nil {
+		if err := db.CreateDestination(ctx, d, destinationNote("destination.add", d.Name, store.DestinationChanges(nil, d))); err != nil {
 			return err
 		}
-		if err := audit(ctx, db, "destination.add", d.Name, destinationDetail(d)); err != nil {
-			return err
-		}
-		_, err := fmt.Fprintf(a.out, "The destination %s was added: %s.\n", d.Name, getsWords(d))
-		return err
+		fmt.Fprintf(a.out, "The destination %s was added: %s.\n", d.Name, getsWords(d))
+		return sayMade(a, d.Name, made)
 	})
 }
 
-// read turns the flags into a destination that is right in all.
-func (c *destinationAddCmd) read(a *app) (*store.Destination, error) {
-	d := &store.Destination{
-		Name: c.Name, URL: c.URL, Signing: store.Signing(c.Signing), Timeout: c.Timeout,
+// read turns the flags into a destination that is right in all, and returns the signing secret where one was made.
+func (c *destinationAddCmd) read(a *app) (d *store.Destination, made string, err error) {
+	d = &store.Destination{
+		Name: c.Name, Signing: store.SigningPlenigo, Timeout: store.DefaultTimeout,
 		RetrySchedule: store.DefaultRetrySchedule(), State: store.DestinationActive,
 	}
-	if c.Match != nil {
-		if _, err := readRule("--match", *c.Match, a.now()); err != nil {
-			return nil, err
-		}
-		d.Match = new(strings.TrimSpace(*c.Match))
+	if c.URL == nil && c.URLFile == nil {
+		return nil, "", usagef("--url or --url-file is missing: where to send")
 	}
-	var err error
-	if c.Retry != nil {
-		if d.RetrySchedule, err = parseRetry(*c.Retry); err != nil {
-			return nil, err
-		}
+	key, err := c.apply(a, d)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case key != "" && d.Signing == store.SigningNone:
+		return nil, "", usagef("--secret signs nothing where --signing is none")
+	case key == "" && d.Signing == store.SigningStandardWebhooks:
+		key = store.NewSigningSecret()
+		made = key
 	}
-	pairs, err := (&secretReader{in: a.in}).lines("--header", c.Header, c.HeaderFile)
-	if err != nil {
-		return nil, err
-	}
-	if d.Headers, err = parseHeaders("--header", pairs); err != nil {
-		return nil, err
+	if key != "" {
+		d.Rotate(key, 0, a.now())
 	}
 	if err := d.Validate(a.now()); err != nil {
-		return nil, usagef("%v", err)
+		return nil, "", usagef("%v", err)
 	}
-	return d, nil
+	return d, made, nil
+}
+
+// sayMade shows a signing secret that was made, this once.
+func sayMade(a *app, name, key string) error {
+	if key == "" {
+		return nil
+	}
+	_, err := fmt.Fprintf(a.out, "Its signing secret, for the receiver to check with: %s\nIt is not shown again, but by: %s destination show %s --reveal\n", key, program(), name)
+	return err
+}
+
+func destinationNote(action, name string, detail map[string]any) store.AuditEntry {
+	return store.AuditEntry{Actor: actor(), Action: action, Subject: name, Detail: detail}
 }
 
 // parseRetry reads waits with commas between.
@@ -96,14 +188,6 @@ func parseRetry(text string) ([]time.Duration, error) {
 		waits = append(waits, wait)
 	}
 	return waits, nil
-}
-
-// destinationDetail is what the audit list keeps of a destination: no header value.
-func destinationDetail(d *store.Destination) map[string]any {
-	return map[string]any{
-		"url": d.URL, "match": d.Match, "signing": d.Signing, "timeout": d.Timeout.String(), "retry": retryWords(d.RetrySchedule),
-		"headers": headerNames(d.Headers), "state": d.State,
-	}
 }
 
 func retryWords(waits []time.Duration) string {
@@ -123,81 +207,4 @@ func getsWords(d *store.Destination) string {
 		return "it gets every accepted event that arrives from now on"
 	}
 	return "it gets accepted events that arrive from now on and fulfil " + harmless(*d.Match)
-}
-
-type destinationListCmd struct {
-	JSON bool `name:"json" help:"Print one JSON object a line."`
-}
-
-// destinationJSON is a destination without its header values.
-type destinationJSON struct {
-	Name           string    `json:"name"`
-	URL            string    `json:"url"`
-	Match          *string   `json:"match"` // null: manual only
-	Signing        string    `json:"signing"`
-	State          string    `json:"state"`
-	TimeoutSeconds float64   `json:"timeout_seconds"`
-	RetrySeconds   []int64   `json:"retry_seconds"`
-	Headers        []string  `json:"headers"`
-	Demo           bool      `json:"demo"`
-	CreatedAt      time.Time `json:"created_at"`
-}
-
-func (c *destinationListCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(db *store.DB) error {
-		destinations, err := db.ListDestinations(ctx)
-		if err != nil {
-			return err
-		}
-		rows := [][]string{{"NAME", "STATE", "MATCH", "SIGNING", "TIMEOUT", "RETRIES", "URL"}}
-		for _, d := range destinations {
-			if c.JSON {
-				if err := jsonLine(a.out, newDestinationJSON(d)); err != nil {
-					return err
-				}
-				continue
-			}
-			rows = append(rows, []string{d.Name, destinationState(d), matchWords(d), string(d.Signing), span(d.Timeout), retryWords(d.RetrySchedule), harmless(d.URL)})
-		}
-		switch {
-		case c.JSON:
-			return nil
-		case len(destinations) == 0:
-			fmt.Fprintf(a.errw, "There is no destination yet. Add one with `%s destination add`.\n", program())
-			return nil
-		}
-		return writeTable(a.out, rows)
-	})
-}
-
-func newDestinationJSON(d *store.Destination) destinationJSON {
-	j := destinationJSON{
-		Name: d.Name, URL: d.URL, Match: d.Match, Signing: string(d.Signing), State: string(d.State), TimeoutSeconds: d.Timeout.Seconds(),
-		RetrySeconds: []int64{}, Headers: headerNames(d.Headers), Demo: d.Demo, CreatedAt: d.CreatedAt,
-	}
-	for _, wait := range d.RetrySchedule {
-		j.RetrySeconds = append(j.RetrySeconds, int64(wait/time.Second))
-	}
-	return j
-}
-
-func destinationState(d *store.Destination) string {
-	state := string(d.State)
-	if d.Unreadable {
-		state = "unreadable"
-	}
-	if d.Demo {
-		state += ", demo"
-	}
-	return state
-}
-
-func matchWords(d *store.Destination) string {
-	switch {
-	case d.Match == nil:
-		return "manual only"
-	case *d.Match == "":
-		return "every accepted event"
-	}
-	return harmless(*d.Match)
 }

@@ -11,89 +11,170 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// BeginAttempt records that a try begins, before anything is sent, and gives it its number; a zero StartedAt becomes
-// now. A delivery that is finished gives ErrFinished, one that does not exist ErrNotFound.
-//
-// A delivery that is being sent may begin another try: the one before may have died with its process.
-func (db *DB) BeginAttempt(ctx context.Context, eventID, deliveryID uuid.UUID, a *Attempt) error {
-	if a.StartedAt.IsZero() {
-		a.StartedAt = db.Now().UTC()
-	}
-	err := db.pool.QueryRow(ctx, `
-		WITH delivery AS (
-			UPDATE deliveries
-			SET state = 'sending', attempts = attempts + 1, next_attempt_at = NULL
-			WHERE event_id = @event AND id = @delivery AND state IN ('pending', 'sending', 'waiting')
-			RETURNING attempts
-		)
-		INSERT INTO attempts (event_id, delivery_id, number, started_at, request_url, request_header)
-		SELECT @event, @delivery, attempts, @started_at, @url, @header FROM delivery
-		RETURNING number`,
-		pgx.NamedArgs{
-			"event": eventID, "delivery": deliveryID, "started_at": a.StartedAt,
-			"url": validText(a.RequestURL), "header": encodeHeader(a.RequestHeader),
-		}).Scan(&a.Number)
-	if errors.Is(err, pgx.ErrNoRows) {
-		if _, err = db.FindDelivery(ctx, eventID, deliveryID); err == nil {
-			err = ErrFinished
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("beginning an attempt of delivery %s: %w", deliveryID, err)
-	}
-	return nil
+// EndedAttempt is an attempt of a claimed delivery that has ended, and where the delivery stands now.
+type EndedAttempt struct {
+	*Delivery
+	Attempt *Attempt      // nil: none was made, the delivery is given back
+	State   DeliveryState // waiting, succeeded, exhausted or cancelled; without an attempt it is what it was before
+	Next    time.Time     // when it is due again, while it is waiting or where it is given back; zero: at once
+	Counts  bool          // as one of its tries
+	Health  bool          // counts for its destination's health
 }
 
-// EndAttempt records how a try ended and where the delivery stands now; next is set when it is waiting. An attempt that
-// was never begun gives ErrNotFound.
+func (e *EndedAttempt) open() bool { return e.Attempt == nil || e.State == DeliveryWaiting }
+
+// EndAttempts records in one transaction how attempts ended and where their deliveries stand now, and returns, of the
+// destinations that one failed at, how many have failed in a row since. Said twice it is said once.
 //
-// The attempt is always recorded. The delivery keeps its state where it was cancelled or finished meanwhile, and where a
-// later try has begun, which then decides, unless this one succeeded.
-func (db *DB) EndAttempt(ctx context.Context, eventID, deliveryID uuid.UUID, a *Attempt, state DeliveryState, next time.Time) error {
-	var nextAt, finishedAt *time.Time
-	switch state {
-	case DeliveryWaiting:
-		nextAt = orNull(next, time.Time{})
-	case DeliverySucceeded, DeliveryExhausted, DeliveryCancelled:
-		now := db.Now()
-		finishedAt = &now
-	default:
-		return fmt.Errorf("ending an attempt of delivery %s: it cannot be %q afterwards", deliveryID, state)
+// An attempt is always recorded. Its delivery keeps its state where it was cancelled or finished meanwhile, and where a
+// later attempt has begun, which then decides, unless this one succeeded.
+func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, err error) {
+	failures, err = db.endAttempts(ctx, ended)
+	if err != nil {
+		return nil, fmt.Errorf("ending %d attempts: %w", len(ended), err)
 	}
+	return failures, nil
+}
+
+func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (map[int64]int, error) {
+	now := db.Now()
+	var attempts attemptColumns
+	var back backColumns
+	var ordered orderColumns
+	health := map[int64]*laneHealth{}
+	for _, e := range ended {
+		if !e.open() && e.Entity != "" {
+			ordered.add(e)
+		}
+		if e.Attempt == nil {
+			back.add(e, now)
+			continue
+		}
+		switch e.State {
+		case DeliveryWaiting, DeliverySucceeded, DeliveryExhausted, DeliveryCancelled:
+		default:
+			return nil, fmt.Errorf("delivery %s cannot be %q afterwards", e.ID, e.State)
+		}
+		attempts.add(e, now)
+		if e.Health {
+			h := health[e.DestinationID]
+			if h == nil {
+				h = &laneHealth{}
+				health[e.DestinationID] = h
+			}
+			h.add(e.State == DeliverySucceeded)
+		}
+	}
+	failures := map[int64]int{}
+	batch := &pgx.Batch{}
+	ordered.lock(batch) // before all others, as claims do
+	attempts.queue(batch)
+	back.queue(batch)
+	ordered.release(batch, now)
+	queueHealth(batch, health, failures)
+	if err := db.sending.SendBatch(ctx, batch).Close(); err != nil { // one transaction
+		return nil, err
+	}
+	return failures, nil
+}
+
+// attemptColumns are attempts column by column, as unnest takes them.
+type attemptColumns struct {
+	event, delivery                             uuids
+	number, duration, counts                    []int32
+	url, failure, state                         []string
+	requestHeader, responseHeader, responseBody byteas
+	status                                      pgtype.FlatArray[pgtype.Int2]
+	truncated                                   []bool
+	startedAt, next, finished                   timestamps
+}
+
+func (c *attemptColumns) add(e *EndedAttempt, now time.Time) {
+	a := e.Attempt
 	var responseHeader []byte // NULL where there was no answer
 	if a.ResponseHeader != nil {
 		responseHeader = encodeHeader(a.ResponseHeader)
 	}
-	var recorded int
-	err := db.pool.QueryRow(ctx, `
-		WITH attempt AS (
-			UPDATE attempts
-			SET duration_ms = @duration, status = @status, response_header = @header, response_body = @body,
-				response_truncated = @truncated, error = @error
-			WHERE event_id = @event AND delivery_id = @delivery AND number = @number
-			RETURNING number
-		), delivery AS (
-			UPDATE deliveries
-			SET state = @state, last_status = coalesce(@status, last_status), last_error = @error,
-				next_attempt_at = @next, finished_at = @finished
-			WHERE event_id = @event AND id = @delivery AND state IN ('pending', 'sending', 'waiting')
-			AND (attempts = @number OR @succeeded)
-			AND EXISTS (SELECT FROM attempt)
-		)
-		SELECT count(*) FROM attempt`,
-		pgx.NamedArgs{
-			"event": eventID, "delivery": deliveryID, "number": a.Number,
-			"duration": min(max(a.Duration.Milliseconds(), 0), math.MaxInt32), "status": orNull(smallint(a.Status), 0),
-			"header": responseHeader, "body": a.ResponseBody, "truncated": a.ResponseTruncated, "error": validText(a.Error),
-			"state": state, "succeeded": state == DeliverySucceeded, "next": nextAt, "finished": finishedAt,
-		}).Scan(&recorded)
-	if err == nil && recorded == 0 {
-		err = ErrNotFound
+	var next, finished pgtype.Timestamptz
+	switch {
+	case !e.open():
+		finished = pgtype.Timestamptz{Time: now, Valid: true}
+	case e.Next.IsZero():
+		next = pgtype.Timestamptz{Time: now, Valid: true}
+	default:
+		next = pgtype.Timestamptz{Time: e.Next, Valid: true}
 	}
-	if err != nil {
-		return fmt.Errorf("ending attempt %d of delivery %s: %w", a.Number, deliveryID, err)
+	var counts int32
+	if e.Counts {
+		counts = 1
 	}
-	return nil
+	c.event, c.delivery = append(c.event, nullID(e.EventID)), append(c.delivery, nullID(e.ID))
+	c.number, c.counts = append(c.number, int32(a.Number)), append(c.counts, counts)
+	c.duration = append(c.duration, int32(min(max(a.Duration.Milliseconds(), 0), math.MaxInt32)))
+	c.startedAt = append(c.startedAt, pgtype.Timestamptz{Time: a.StartedAt, Valid: true})
+	c.url, c.failure, c.state = append(c.url, validText(a.RequestURL)), append(c.failure, validText(a.Error)), append(c.state, string(e.State))
+	c.requestHeader = append(c.requestHeader, encodeHeader(a.RequestHeader))
+	c.responseHeader, c.responseBody = append(c.responseHeader, responseHeader), append(c.responseBody, a.ResponseBody)
+	c.status = append(c.status, pgtype.Int2{Int16: smallint(a.Status), Valid: a.Status != 0})
+	c.truncated = append(c.truncated, a.ResponseTruncated)
+	c.next, c.finished = append(c.next, next), append(c.finished, finished)
+}
+
+// queue writes the attempts, each once and whole, and then the deliveries.
+func (c *attemptColumns) queue(batch *pgx.Batch) {
+	if len(c.event) == 0 {
+		return
+	}
+	batch.Queue(`
+		INSERT INTO attempts (event_id, delivery_id, number, started_at, duration_ms, request_url, request_header, status,
+			response_header, response_body, response_truncated, error)
+		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::integer[], $6::text[], $7::bytea[], $8::smallint[],
+			$9::bytea[], $10::bytea[], $11::boolean[], $12::text[])
+		ON CONFLICT (event_id, delivery_id, number) DO UPDATE -- it was taken for lost meanwhile
+		SET started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms, request_url = EXCLUDED.request_url,
+			request_header = EXCLUDED.request_header, status = EXCLUDED.status, response_header = EXCLUDED.response_header,
+			response_body = EXCLUDED.response_body, response_truncated = EXCLUDED.response_truncated, error = EXCLUDED.error`,
+		c.event, c.delivery, c.number, c.startedAt, c.duration, c.url, c.requestHeader, c.status,
+		c.responseHeader, c.responseBody, c.truncated, c.failure)
+	batch.Queue(`
+		UPDATE deliveries d
+		SET state = e.state::delivery_state, tries = d.tries + e.counts, last_status = coalesce(e.status, d.last_status),
+			last_error = e.error, next_attempt_at = e.next, finished_at = e.finished
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::smallint[], $7::text[], $8::timestamptz[],
+			$9::timestamptz[])
+		AS e (event_id, id, number, state, counts, status, error, next, finished)
+		WHERE d.event_id = e.event_id AND d.id = e.id AND d.state IN ('pending', 'sending', 'waiting')
+		AND (d.attempts = e.number OR e.state = 'succeeded')`,
+		c.event, c.delivery, c.number, c.state, c.counts, c.status, c.failure, c.next, c.finished)
+}
+
+// backColumns are deliveries that are given back unsent, as if they had never been claimed.
+type backColumns struct {
+	event, delivery uuids
+	number          []int32
+	next            timestamps
+}
+
+func (c *backColumns) add(e *EndedAttempt, now time.Time) {
+	next := e.Next
+	if next.IsZero() {
+		next = now
+	}
+	c.event, c.delivery = append(c.event, nullID(e.EventID)), append(c.delivery, nullID(e.ID))
+	c.number, c.next = append(c.number, int32(e.Attempts)), append(c.next, pgtype.Timestamptz{Time: next, Valid: true})
+}
+
+func (c *backColumns) queue(batch *pgx.Batch) {
+	if len(c.event) == 0 {
+		return
+	}
+	batch.Queue(`
+		UPDATE deliveries d
+		SET state = (CASE WHEN d.attempts > 1 THEN 'waiting' ELSE 'pending' END)::delivery_state, attempts = d.attempts - 1,
+			next_attempt_at = e.next
+		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[]) AS e (event_id, id, number, next)
+		WHERE d.event_id = e.event_id AND d.id = e.id AND d.state = 'sending' AND d.attempts = e.number`,
+		c.event, c.delivery, c.number, c.next)
 }
 
 // smallint keeps a status within its column: a destination may answer anything.

@@ -41,11 +41,15 @@ type Delivery struct {
 	Destination   string // name
 	Trigger       Trigger
 	State         DeliveryState
-	Attempts      int // attempts begun
+	Attempts      int       // attempts begun
+	AttemptAt     time.Time // when the last of them was begun; zero: none was
+	Tries         int       // attempts that count against the retry schedule: not those broken off by us, nor probes
+	Entity        string    // what its events are kept in order by, where its destination asks for that; "": nothing
+	Held          bool      // it waits for an earlier event of its entity, not for a time
 	RequestedBy   string
 	Reason        string
 	CreatedAt     time.Time
-	NextAttemptAt time.Time // zero: none planned
+	NextAttemptAt time.Time // while waiting; zero: none planned
 	FinishedAt    time.Time // zero: not finished
 	LastStatus    int       // 0: no answer yet
 	LastError     string

@@ -5,74 +5,91 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // ErrFinished: the delivery succeeded, is exhausted or was cancelled already.
 var ErrFinished = errors.New("delivery is finished")
 
 // CreateDeliveriesTx inserts deliveries in the caller's transaction, and returns those that were new: an automatic one
-// that is there already is left out. Where they are not set, ID, CreatedAt and State (pending) are filled in.
+// that is there already is left out. Where they are not set, ID, CreatedAt and State (pending) are filled in. What is
+// pending is due at once.
 func (db *DB) CreateDeliveriesTx(ctx context.Context, tx pgx.Tx, ds []*Delivery) ([]*Delivery, error) {
 	if len(ds) == 0 {
 		return nil, nil
 	}
-	var (
-		eventIDs, ids                            []uuid.UUID
-		destinationIDs                           []int64
-		triggers, states, requestedBy, whyWanted []string
-		createdAt                                []time.Time
-	)
-	for _, d := range ds {
+	n := len(ds)
+	eventIDs, deliveryIDs, destinationIDs, created := make(uuids, n), make(uuids, n), make(bigints, n), make(timestamps, n)
+	triggers, states, requestedBy, reasons, entities := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	for i, d := range ds {
 		if d.CreatedAt.IsZero() {
 			d.CreatedAt = db.Now().UTC().Truncate(time.Microsecond) // as precise as PostgreSQL keeps it
 		}
-		if d.ID == uuid.Nil {
+		switch {
+		case d.ID != uuid.Nil:
+		case d.Trigger == TriggerAutomatic:
+			d.ID = automaticID(d.EventID, d.DestinationID)
+		default:
 			d.ID = newIDAt(d.CreatedAt)
 		}
 		if d.State == "" {
 			d.State = DeliveryPending
 		}
-		eventIDs, ids = append(eventIDs, d.EventID), append(ids, d.ID)
-		destinationIDs = append(destinationIDs, d.DestinationID)
-		triggers, states = append(triggers, string(d.Trigger)), append(states, string(d.State))
-		requestedBy, whyWanted = append(requestedBy, validText(d.RequestedBy)), append(whyWanted, validText(d.Reason))
-		createdAt = append(createdAt, d.CreatedAt)
+		eventIDs[i], deliveryIDs[i] = nullID(d.EventID), nullID(d.ID)
+		destinationIDs[i] = pgtype.Int8{Int64: d.DestinationID, Valid: true}
+		created[i] = pgtype.Timestamptz{Time: d.CreatedAt, Valid: true}
+		triggers[i], states[i], entities[i] = string(d.Trigger), string(d.State), validText(d.Entity)
+		requestedBy[i], reasons[i] = validText(d.RequestedBy), validText(d.Reason)
 	}
 	rows, err := tx.Query(ctx, `
-		INSERT INTO deliveries (event_id, id, destination_id, trigger, state, requested_by, reason, created_at)
-		SELECT event_id, id, destination_id, trigger::delivery_trigger, state::delivery_state, requested_by, reason, created_at
-		FROM unnest(@event_ids::uuid[], @ids::uuid[], @destination_ids::bigint[], @triggers::text[], @states::text[],
-			@requested_by::text[], @reasons::text[], @created_at::timestamptz[])
-		AS t (event_id, id, destination_id, trigger, state, requested_by, reason, created_at)
-		ON CONFLICT (event_id, destination_id) WHERE trigger = 'automatic' DO NOTHING
+		INSERT INTO deliveries (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity, next_attempt_at)
+		SELECT event_id, id, destination_id, trigger::delivery_trigger, state::delivery_state, requested_by, reason, created_at,
+			nullif(entity, ''), CASE WHEN state IN ('pending', 'sending', 'waiting') THEN created_at END
+		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])
+		AS t (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity)
+		ON CONFLICT (event_id, id) DO NOTHING
 		RETURNING id`,
-		pgx.NamedArgs{
-			"event_ids": eventIDs, "ids": ids, "destination_ids": destinationIDs, "triggers": triggers, "states": states,
-			"requested_by": requestedBy, "reasons": whyWanted, "created_at": createdAt,
-		})
+		eventIDs, deliveryIDs, destinationIDs, triggers, states, requestedBy, reasons, created, entities)
 	if err != nil {
 		return nil, fmt.Errorf("creating deliveries: %w", err)
 	}
-	created, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 	if err != nil {
 		return nil, fmt.Errorf("creating deliveries: %w", err)
 	}
-	isNew := make(map[uuid.UUID]bool, len(created))
-	for _, id := range created {
+	if len(ids) == n {
+		return ds, nil
+	}
+	isNew := make(map[uuid.UUID]bool, len(ids))
+	for _, id := range ids {
 		isNew[id] = true
 	}
 	var fresh []*Delivery
 	for _, d := range ds {
-		if isNew[d.ID] {
+		switch {
+		case isNew[d.ID]:
 			fresh = append(fresh, d)
+			delete(isNew, d.ID)
+		case d.Trigger != TriggerAutomatic:
+			return nil, fmt.Errorf("creating delivery %s: %w", d.ID, ErrExists)
 		}
 	}
 	return fresh, nil
+}
+
+// automaticID makes the id of an automatic delivery of its event's and its destination's: there is one, however often its
+// batch is tried. It is a UUIDv7 of the event's time.
+func automaticID(event uuid.UUID, destination int64) uuid.UUID {
+	id := uuid.NewSHA1(event, strconv.AppendInt([]byte("automatic delivery to "), destination, 10))
+	copy(id[:6], event[:6])
+	id[6] = id[6]&0x0f | 0x70
+	return id
 }
 
 // newIDAt makes a UUIDv7 of a time.
@@ -134,17 +151,24 @@ func (db *DB) ListDeliveries(ctx context.Context, eventID uuid.UUID) ([]*Deliver
 // deliverySelect is the one SELECT of deliveries, up to its WHERE. A removed destination still has its name.
 const deliverySelect = `
 	SELECT d.event_id, d.id, d.destination_id, coalesce(t.name, ''), d.trigger, d.state, d.attempts, d.requested_by, d.reason,
-		d.created_at, d.next_attempt_at, d.finished_at, coalesce(d.last_status, 0), d.last_error
+		d.created_at, d.next_attempt_at, d.finished_at, coalesce(d.last_status, 0), d.last_error, d.tries, d.attempt_at, coalesce(d.entity, '')
 	FROM deliveries d
 	LEFT JOIN destinations t ON t.id = d.destination_id`
 
 func scanDelivery(row pgx.CollectableRow) (*Delivery, error) {
 	var d Delivery
-	var next, finished *time.Time
+	var next, finished, attempt *time.Time
 	err := row.Scan(&d.EventID, &d.ID, &d.DestinationID, &d.Destination, &d.Trigger, &d.State, &d.Attempts, &d.RequestedBy, &d.Reason,
-		&d.CreatedAt, &next, &finished, &d.LastStatus, &d.LastError)
+		&d.CreatedAt, &next, &finished, &d.LastStatus, &d.LastError, &d.Tries, &attempt, &d.Entity)
 	d.CreatedAt = d.CreatedAt.UTC()
-	d.NextAttemptAt, d.FinishedAt = orZero(next).UTC(), orZero(finished).UTC()
+	d.FinishedAt, d.AttemptAt = orZero(finished).UTC(), orZero(attempt).UTC()
+	switch d.State {
+	case DeliveryWaiting:
+		d.NextAttemptAt = orZero(next).UTC()
+		d.Held = next == nil
+	case DeliveryPending:
+		d.Held = next == nil
+	}
 	return &d, err
 }
 
@@ -172,7 +196,6 @@ func (db *DB) cancelSome(ctx context.Context, destinationID int64) (cancelled in
 	rows, err := db.pool.Query(ctx, `
 		SELECT event_id FROM deliveries
 		WHERE destination_id = $1 AND state IN ('pending', 'sending', 'waiting')
-		ORDER BY id
 		LIMIT $2`, destinationID, cancelAtOnce)
 	if err != nil {
 		return 0, false, err

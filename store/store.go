@@ -23,10 +23,12 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the commit unknown")
 )
 
-// Connections a DB opens at most: maxConns, unless the URL says pool_max_conns, and maxWriters besides for recording.
+// Connections a DB opens at most: maxConns, unless the URL says pool_max_conns, and besides maxWriters for recording and
+// maxSenders for claiming deliveries and recording attempts.
 const (
 	maxConns   = 20
 	maxWriters = 4
+	maxSenders = 4
 )
 
 // DB is the store. Its fields may be set before first use.
@@ -37,6 +39,7 @@ type DB struct {
 
 	pool    *pgxpool.Pool
 	writers *pgxpool.Pool // for recording alone, so that no page and no worker keeps a callback waiting
+	sending *pgxpool.Pool // for deliveries on their way
 	key     seal.Key
 
 	parts partitions
@@ -78,14 +81,26 @@ func Open(ctx context.Context, url string, key seal.Key, log *slog.Logger) (*DB,
 		pool.Close()
 		return nil, fmt.Errorf("preparing database connections: %w", err)
 	}
+	sendingConfig := writing.Copy()
+	sendingConfig.MaxConns = maxSenders
+	for _, plan := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan"} { // its batches find each row by a key, however few rows there were when it was planned
+		sendingConfig.ConnConfig.RuntimeParams[plan] = "off"
+	}
+	sending, err := pgxpool.NewWithConfig(ctx, sendingConfig)
+	if err != nil {
+		pool.Close()
+		writers.Close()
+		return nil, fmt.Errorf("preparing database connections: %w", err)
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &DB{Now: time.Now, Log: log, pool: pool, writers: writers, key: key}, nil
+	return &DB{Now: time.Now, Log: log, pool: pool, writers: writers, sending: sending, key: key}, nil
 }
 
 // Close ends all connections, and waits for those in use.
 func (db *DB) Close() {
+	db.sending.Close()
 	db.writers.Close()
 	db.pool.Close()
 }

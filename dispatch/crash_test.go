@@ -30,9 +30,6 @@ func TestRemovedDestination(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
-	w.until("the jobs are done", func() bool {
-		return one[int](w, `SELECT count(*) FROM river_job WHERE state = 'completed'`) == 2
-	})
 	if n := len(to.requests()); n != 0 {
 		t.Errorf("%d requests", n)
 	}
@@ -54,7 +51,7 @@ func TestEventIsGone(t *testing.T) {
 	}
 }
 
-// TestDeliveryIsGone: one that was dropped with its event, or is finished, is done for the queue.
+// TestDeliveryIsGone: one that was dropped with its event, or is finished, is not sent.
 func TestDeliveryIsGone(t *testing.T) {
 	w := newWorld(t)
 	to := newReceiver(t, status(200))
@@ -64,49 +61,40 @@ func TestDeliveryIsGone(t *testing.T) {
 	idle := w.dispatcher(o)
 	dropped, finished := w.redispatch(idle, "crm"), w.redispatch(idle, "crm")
 	w.exec(`DELETE FROM deliveries WHERE id = $1`, dropped.ID)
-	w.exec(`UPDATE deliveries SET state = 'succeeded', finished_at = now() WHERE id = $1`, finished.ID)
+	w.exec(`UPDATE deliveries SET state = 'succeeded', next_attempt_at = NULL, finished_at = now() WHERE id = $1`, finished.ID)
 	o.Workers = 1
-	w.start(o)
-	w.until("the jobs are done", func() bool {
-		return one[int](w, `SELECT count(*) FROM river_job WHERE state = 'completed'`) == 2
-	})
-	if n := len(to.requests()); n != 0 {
+	w.reach(w.redispatch(w.start(o), "crm"), store.DeliverySucceeded)
+	if n := len(to.requests()); n != 1 {
 		t.Errorf("%d requests", n)
 	}
 }
 
-// TestKilledInMidSend: the process died between sending and writing down. The attempt stays as never ended, the job is
-// rescued, and the event is sent again with the next number and the same key.
+// TestKilledInMidSend: the process died between sending and writing down. The attempt stays as never ended, the lease ends, and
+// the event is sent again with the next number and the same key.
 func TestKilledInMidSend(t *testing.T) {
 	w := newWorld(t)
 	to := newReceiver(t, status(200))
-	w.destination("crm", to.URL)
+	crm := w.destination("crm", to.URL)
 	o := w.options(to.URL)
 	o.Workers = 0
 	delivery := w.redispatch(w.dispatcher(o), "crm")
-	begun := &store.Attempt{RequestURL: to.URL}
-	if err := w.db.BeginAttempt(t.Context(), delivery.EventID, delivery.ID, begun); err != nil {
-		t.Fatal(err)
+	claimed, _, err := w.db.ClaimDeliveries(t.Context(), store.Claim{Destination: crm, Limit: 10, Lease: time.Minute})
+	if err != nil || len(claimed) != 1 {
+		t.Fatal(claimed, err)
 	}
-	w.exec(`UPDATE river_job SET state = 'running', attempt = 1, attempted_at = now() - interval '50 seconds', attempted_by = '{dead}'`)
 
+	w.clock.set(noon.Add(time.Minute - time.Millisecond))
 	o.Workers, o.Live = 2, w.live()
 	d := w.start(o)
-	other := w.reach(w.redispatch(d, "crm"), store.DeliverySucceeded) // the queue works, and
+	other := w.reach(w.redispatch(d, "crm"), store.DeliverySucceeded) // the lane looks, and
 	if got := w.find(delivery); got.State != store.DeliverySending || other.Attempts != 1 {
 		t.Errorf("one that may still be under way was taken: %+v", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if err := d.Stop(ctx); err != nil {
-		t.Fatal(err)
-	}
 
-	w.exec(`UPDATE river_job SET attempted_at = attempted_at - interval '20 seconds' WHERE state = 'running'`)
-	w.start(o)
-	w.wake()
+	w.clock.set(noon.Add(time.Minute))
 	got := w.reach(delivery, store.DeliverySucceeded)
-	if len(got.History) != 2 || got.History[0].Duration >= 0 || got.History[1].Number != 2 || got.History[1].Status != 200 {
+	if len(got.History) != 2 || got.History[0].Duration >= 0 || !got.History[0].StartedAt.Equal(noon) || got.History[0].RequestURL != to.URL ||
+		got.History[1].Number != 2 || got.History[1].Status != 200 {
 		t.Errorf("%+v", got.History)
 	}
 	requests := to.requests()
@@ -115,8 +103,7 @@ func TestKilledInMidSend(t *testing.T) {
 	}
 }
 
-// TestOutcomeCannotBeRecorded: the database is away when an attempt has ended. The event is sent again, and what River
-// keeps of the trouble is words of ours.
+// TestOutcomeCannotBeRecorded: what the database does not take is let go, and the event is sent again when the lease ends.
 func TestOutcomeCannotBeRecorded(t *testing.T) {
 	w := newWorld(t)
 	to := newReceiver(t, func(rw http.ResponseWriter, r *http.Request) {
@@ -125,29 +112,24 @@ func TestOutcomeCannotBeRecorded(t *testing.T) {
 	}, status(200))
 	w.destination("crm", to.URL)
 	delivery := w.redispatch(w.start(w.options(to.URL)), "crm")
-	w.until("a job that failed", func() bool {
-		return one[int](w, `SELECT coalesce(array_length(errors, 1), 0) FROM river_job`) > 0
+	w.until("the log says so", func() bool {
+		return strings.Contains(w.log.String(), "the outcome of an attempt could not be recorded: the event is sent again")
 	})
 	w.exec(`ALTER TABLE attempts_away RENAME TO attempts`)
+	w.clock.set(noon.Add(time.Minute))
 	got := w.reach(delivery, store.DeliverySucceeded)
 	if len(got.History) != 2 || got.History[0].Duration >= 0 || got.History[1].Status != 200 || len(to.requests()) != 2 {
 		t.Errorf("%+v", got.History)
-	}
-	if text := one[string](w, `SELECT errors[1]->>'error' FROM river_job`); text != "the outcome of an attempt could not be recorded" {
-		t.Errorf("River keeps %q", text)
-	}
-	if !strings.Contains(w.log.String(), "the outcome of an attempt could not be recorded: the event is sent again") {
-		t.Errorf("the log:\n%s", w.log)
 	}
 }
 
 // TestOwnTroubleCostsNoAttempt: while our own rows cannot be read or written nothing is sent, and the job comes again.
 func TestOwnTroubleCostsNoAttempt(t *testing.T) {
 	for table, words := range map[string]string{
-		"deliveries":     "a delivery could not be loaded",
-		"events":         "a delivery could not be loaded",
+		"deliveries":     "due deliveries cannot be looked for",
+		"events":         "deliveries could not be claimed",
 		"source_secrets": "a delivery could not be loaded",
-		"attempts":       "an attempt could not be begun",
+		"attempts":       "deliveries could not be claimed",
 	} {
 		t.Run(table, func(t *testing.T) {
 			w := newWorld(t)
@@ -159,18 +141,14 @@ func TestOwnTroubleCostsNoAttempt(t *testing.T) {
 			w.exec(`ALTER TABLE ` + table + ` RENAME TO gone`)
 			o.Workers = 1
 			w.start(o)
-			w.until("a job that failed", func() bool {
-				return one[int](w, `SELECT coalesce(array_length(errors, 1), 0) FROM river_job`) > 0
-			})
-			if text := one[string](w, `SELECT errors[1]->>'error' FROM river_job`); text != words {
-				t.Errorf("River keeps %q", text)
-			}
+			w.until("the log says so", func() bool { return strings.Contains(w.log.String(), words) })
 			if n := len(to.requests()); n != 0 {
 				t.Errorf("%d requests", n)
 			}
 			w.exec(`ALTER TABLE gone RENAME TO ` + table)
-			if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 1 {
-				t.Errorf("%+v", got.History)
+			w.clock.set(noon.Add(2 * claimAgain))
+			if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 1 || got.Attempts != 1 {
+				t.Errorf("%+v", got)
 			}
 		})
 	}
@@ -239,12 +217,9 @@ func TestStopBreaksOff(t *testing.T) {
 	if got.State != store.DeliveryWaiting || got.LastError != interrupted || !got.NextAttemptAt.Equal(noon) {
 		t.Errorf("%+v", got)
 	}
-	if state := one[string](w, `SELECT state FROM river_job`); state != "available" {
-		t.Errorf("the job is %s", state)
-	}
 	w.start(o)
-	if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 2 {
-		t.Errorf("%+v", got.History)
+	if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 2 || got.Tries != 1 {
+		t.Errorf("%+v", got)
 	}
 	if strings.Contains(w.log.String(), `"ERROR"`) {
 		t.Errorf("a stop is no fault:\n%s", w.log)

@@ -137,7 +137,6 @@ func TestHistory(t *testing.T) {
 			t.Fatalf("after attempt %d: next %s, want %s", i+1, got.NextAttemptAt, at)
 		}
 		w.clock.set(at)
-		w.wake()
 	}
 	starts = append(starts, at)
 	got := w.reach(delivery, store.DeliverySucceeded)
@@ -162,58 +161,36 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// TestJobSleepsAsLongAsTheDelivery: River wakes the job when the next attempt is due, and not on an attempt's account.
-func TestJobSleepsAsLongAsTheDelivery(t *testing.T) {
+// TestNotBeforeItsTime: what waits is sent when its time has come, and not before.
+func TestNotBeforeItsTime(t *testing.T) {
 	w := newWorld(t)
-	to := newReceiver(t, status(500))
-	w.destination("crm", to.URL)
+	to := newReceiver(t, status(500), status(200))
+	w.destination("crm", to.URL, match(""))
 	o := w.options(to.URL)
 	o.Jitter = nil
-	before := time.Now()
-	delivery := w.reach(w.redispatch(w.start(o), "crm"), store.DeliveryWaiting)
-	w.until("the job sleeps", func() bool { return one[string](w, `SELECT state FROM river_job`) == "scheduled" })
+	d := w.start(o)
+	delivery := w.reach(w.redispatch(d, "crm"), store.DeliveryWaiting)
 	wait := delivery.NextAttemptAt.Sub(noon)
 	if wait < 30*time.Second || wait > 33*time.Second {
 		t.Errorf("waits %s, want 30s and up to a tenth more", wait)
 	}
-	due := one[time.Time](w, `SELECT scheduled_at FROM river_job`)
-	if due.Before(before.Add(wait)) || due.After(time.Now().Add(wait)) {
-		t.Errorf("the job is due in %s, the delivery in %s", due.Sub(before), wait)
-	}
-	if tries := one[int](w, `SELECT attempt FROM river_job`); tries != 0 {
-		t.Errorf("River counted %d tries", tries)
-	}
-}
-
-// TestWokenTooEarly: a job whose process died before it was put to sleep is woken early, and sleeps on.
-func TestWokenTooEarly(t *testing.T) {
-	w := newWorld(t)
-	to := newReceiver(t, status(500))
-	w.destination("crm", to.URL)
-	o := w.options(to.URL)
-	o.Jitter = func(wait time.Duration) time.Duration { return wait }
-	delivery := w.reach(w.redispatch(w.start(o), "crm"), store.DeliveryWaiting)
-	w.clock.set(noon.Add(10 * time.Second))
-	before := time.Now()
-	w.wake()
-	w.until("the job sleeps again", func() bool { return one[string](w, `SELECT state FROM river_job`) == "scheduled" })
-	if due := one[time.Time](w, `SELECT scheduled_at FROM river_job`); due.Before(before.Add(20 * time.Second)) {
-		t.Errorf("due in %s, want 20s", due.Sub(before))
-	}
-	if got := w.find(delivery); len(got.History) != 1 || got.State != store.DeliveryWaiting {
+	w.clock.set(delivery.NextAttemptAt.Add(-time.Millisecond))
+	w.reach(w.redispatch(d, "crm"), store.DeliverySucceeded) // the lane has looked
+	if got := w.find(delivery); got.State != store.DeliveryWaiting || len(got.History) != 1 {
 		t.Errorf("%+v", got)
 	}
+	w.clock.set(delivery.NextAttemptAt)
+	w.reach(delivery, store.DeliverySucceeded)
 }
 
 func TestExhausted(t *testing.T) {
 	w := newWorld(t)
-	to := newReceiver(t, status(http.StatusGone), status(http.StatusNotFound))
+	to := newReceiver(t, status(http.StatusBadRequest), status(http.StatusNotFound))
 	w.destination("crm", to.URL, func(d *store.Destination) { d.RetrySchedule = []time.Duration{time.Second, time.Minute} })
 	got := w.reach(w.redispatch(w.start(w.options(to.URL)), "crm"), store.DeliveryExhausted)
-	if len(got.History) != 3 || got.History[0].Status != 410 || got.History[2].Status != 404 || got.LastStatus != 404 || got.FinishedAt.IsZero() {
+	if len(got.History) != 3 || got.History[0].Status != 400 || got.History[2].Status != 404 || got.LastStatus != 404 || got.FinishedAt.IsZero() {
 		t.Errorf("%+v", got)
 	}
-	w.until("the job is done", func() bool { return one[string](w, `SELECT state FROM river_job`) == "completed" })
 	if n := len(to.requests()); n != 3 {
 		t.Errorf("%d requests", n)
 	}

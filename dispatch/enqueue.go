@@ -14,16 +14,16 @@ import (
 	"recall/store"
 )
 
-// EnqueueTx adds the automatic deliveries of recorded events, and their jobs, to the transaction. It is the store's OnRecord
-// hook. Where no destination matches it asks the database nothing. Deliveries to a paused or broken destination are made
-// too, and wait.
+// EnqueueTx adds the automatic deliveries of recorded events to the transaction, and has their lanes look once it is
+// committed. It is the store's OnRecord hook. Where no destination matches it asks the database nothing. Deliveries to a
+// paused or broken destination are made too, and wait.
 func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.Event) error {
 	if d.live == nil {
 		return nil
 	}
 	type matching struct {
-		destination int64
-		rule        filter.Filter
+		*store.Destination
+		rule filter.Filter
 	}
 	var rules []matching
 	for _, destination := range d.live.Destinations() {
@@ -31,7 +31,7 @@ func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.E
 			continue
 		}
 		if rule, ok := d.rules.parsed(destination, d.now(), d.log); ok {
-			rules = append(rules, matching{destination.ID, rule})
+			rules = append(rules, matching{destination, rule})
 		}
 	}
 	if len(rules) == 0 {
@@ -49,7 +49,9 @@ func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.E
 		s := subject(e, source.Slug)
 		for _, m := range rules {
 			if m.rule.Match(s) {
-				wanted = append(wanted, &store.Delivery{EventID: e.ID, DestinationID: m.destination, Trigger: store.TriggerAutomatic})
+				wanted = append(wanted, &store.Delivery{
+					EventID: e.ID, DestinationID: m.ID, Trigger: store.TriggerAutomatic, Entity: entityOf(e, m.Destination),
+				})
 			}
 		}
 	}
@@ -63,10 +65,18 @@ func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.E
 	if len(deliveries) == 0 {
 		return nil
 	}
-	if err := d.insertJobsTx(ctx, tx, deliveries); err != nil {
+	if err := d.announceTx(ctx, tx, deliveries); err != nil {
 		return fmt.Errorf("enqueuing %d deliveries: %w", len(deliveries), err)
 	}
 	return nil
+}
+
+// entityOf is what a destination keeps an event's deliveries in order by; "" where it keeps none, or the event names nothing.
+func entityOf(e *store.Event, to *store.Destination) string {
+	if to.Ordering != store.OrderEntity || e.Envelope.EntityID == "" {
+		return ""
+	}
+	return e.Envelope.EntityType + " " + e.Envelope.EntityID
 }
 
 // subject is an event as a matching rule sees it.

@@ -41,14 +41,14 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 	}
 	delivery := &store.Delivery{
 		EventID: r.EventID, DestinationID: destination.ID, Destination: destination.Name,
-		Trigger: store.TriggerManual, RequestedBy: r.By, Reason: r.Reason,
+		Trigger: store.TriggerManual, RequestedBy: r.By, Reason: r.Reason, Entity: entityOf(event, destination),
 	}
 	err = pgx.BeginFunc(ctx, d.db.Pool(), func(tx pgx.Tx) error {
 		deliveries, err := d.db.CreateDeliveriesTx(ctx, tx, []*store.Delivery{delivery})
 		if err != nil {
 			return err
 		}
-		if err := d.insertJobsTx(ctx, tx, deliveries); err != nil {
+		if err := d.announceTx(ctx, tx, deliveries); err != nil {
 			return err
 		}
 		return d.db.AddAuditTx(ctx, tx, store.AuditEntry{

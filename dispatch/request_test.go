@@ -62,7 +62,6 @@ func TestNotSignedNotSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.clock.set(delivery.NextAttemptAt)
-	w.wake()
 	w.reach(delivery, store.DeliverySucceeded)
 	if got := to.requests()[0].header.Get("Plenigo-Signature"); got != verify.Sign("new", noon.Add(30*time.Second), []byte(creation)) {
 		t.Errorf("signed %q", got)

@@ -12,27 +12,27 @@ import (
 // maxRetryAfter bounds what a destination may ask for.
 const maxRetryAfter = 24 * time.Hour
 
-// outcome is where a delivery stands after an attempt (the arrows are drawn at store.DeliveryState).
-type outcome struct {
-	state store.DeliveryState
-	next  time.Time // of the next attempt, while waiting
-}
-
-// judge says what an attempt that has ended means for its delivery. Only an answer of 2xx that came whole is success:
-// with any other the destination may not have what we think it has, and is asked again, until the schedule is used up.
-func (d *Dispatcher) judge(a *store.Attempt, schedule []time.Duration) outcome {
+// judge says what an attempt that has ended means for its delivery (the arrows are drawn at store.DeliveryState) and for its
+// destination's health. Only an answer of 2xx that came whole is success: with any other the destination may not have what we
+// think it has, and is asked again, until the schedule is used up. What we broke off, what answered 410 Gone, which pauses
+// the destination, and what only probed a broken one uses up none of it.
+func (d *Dispatcher) judge(e *store.EndedAttempt, schedule []time.Duration, probing bool) {
+	a, now := e.Attempt, d.now()
 	if a.Error == "" && a.Status >= 200 && a.Status < 300 {
-		return outcome{state: store.DeliverySucceeded}
+		e.State, e.Counts, e.Health = store.DeliverySucceeded, true, true
+		return
 	}
-	now := d.now()
-	if a.Error == interrupted { // which says nothing about the destination
-		return outcome{state: store.DeliveryWaiting, next: now}
+	e.State, e.Next = store.DeliveryWaiting, now
+	if a.Error == interrupted || a.Status == http.StatusGone || probing {
+		return
 	}
-	if a.Number > len(schedule) {
-		return outcome{state: store.DeliveryExhausted}
+	e.Counts, e.Health = true, e.Trigger != store.TriggerManual
+	if e.Tries >= len(schedule) {
+		e.State, e.Next = store.DeliveryExhausted, time.Time{}
+		return
 	}
-	wait := max(schedule[a.Number-1], retryAfter(a.ResponseHeader, now))
-	return outcome{state: store.DeliveryWaiting, next: now.Add(d.jitter(wait))}
+	wait := max(schedule[e.Tries], retryAfter(a.ResponseHeader, now))
+	e.Next = now.Add(d.jitter(wait))
 }
 
 // retryAfter is how long the destination asks to be left alone: seconds or a date. 0 where it does not.

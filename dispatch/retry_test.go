@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/riverqueue/river/rivertype"
-
 	"recall/store"
 )
 
@@ -14,33 +12,46 @@ func TestJudge(t *testing.T) {
 	d := &Dispatcher{now: func() time.Time { return noon }, jitter: func(wait time.Duration) time.Duration { return wait + time.Second }}
 	schedule := []time.Duration{30 * time.Second, time.Hour}
 	after := func(value string) http.Header { return http.Header{"Retry-After": {value}} }
+	const counted, spared = true, false
 	for _, c := range []struct {
 		name    string
+		tries   int
 		attempt store.Attempt
 		state   store.DeliveryState
 		wait    time.Duration
+		counts  bool
 	}{
-		{"200", store.Attempt{Number: 1, Status: 200}, store.DeliverySucceeded, 0},
-		{"299 at last", store.Attempt{Number: 3, Status: 299}, store.DeliverySucceeded, 0},
-		{"200 broken off", store.Attempt{Number: 1, Status: 200, Error: "broken"}, store.DeliveryWaiting, 31 * time.Second},
-		{"199", store.Attempt{Number: 1, Status: 199}, store.DeliveryWaiting, 31 * time.Second},
-		{"302", store.Attempt{Number: 1, Status: 302}, store.DeliveryWaiting, 31 * time.Second},
-		{"410", store.Attempt{Number: 1, Status: 410}, store.DeliveryWaiting, 31 * time.Second},
-		{"no answer", store.Attempt{Number: 2, Error: "nobody"}, store.DeliveryWaiting, time.Hour + time.Second},
-		{"the last", store.Attempt{Number: 3, Status: 500}, store.DeliveryExhausted, 0},
-		{"past the last", store.Attempt{Number: 4, Status: 500, ResponseHeader: after("60")}, store.DeliveryExhausted, 0},
-		{"longer wish", store.Attempt{Number: 1, Status: 503, ResponseHeader: after("60")}, store.DeliveryWaiting, 61 * time.Second},
-		{"shorter wish", store.Attempt{Number: 1, Status: 503, ResponseHeader: after("1")}, store.DeliveryWaiting, 31 * time.Second},
-		{"too long a wish", store.Attempt{Number: 1, Status: 503, ResponseHeader: after("999999")}, store.DeliveryWaiting, 24*time.Hour + time.Second},
-		{"broken off by us", store.Attempt{Number: 3, Error: interrupted}, store.DeliveryWaiting, 0},
+		{"200", 0, store.Attempt{Status: 200}, store.DeliverySucceeded, 0, counted},
+		{"299 at last", 2, store.Attempt{Status: 299}, store.DeliverySucceeded, 0, counted},
+		{"200 broken off", 0, store.Attempt{Status: 200, Error: "broken"}, store.DeliveryWaiting, 31 * time.Second, counted},
+		{"199", 0, store.Attempt{Status: 199}, store.DeliveryWaiting, 31 * time.Second, counted},
+		{"302", 0, store.Attempt{Status: 302}, store.DeliveryWaiting, 31 * time.Second, counted},
+		{"410", 2, store.Attempt{Status: 410}, store.DeliveryWaiting, 0, spared},
+		{"no answer", 1, store.Attempt{Error: "nobody"}, store.DeliveryWaiting, time.Hour + time.Second, counted},
+		{"the last", 2, store.Attempt{Status: 500}, store.DeliveryExhausted, 0, counted},
+		{"past the last", 3, store.Attempt{Status: 500, ResponseHeader: after("60")}, store.DeliveryExhausted, 0, counted},
+		{"longer wish", 0, store.Attempt{Status: 503, ResponseHeader: after("60")}, store.DeliveryWaiting, 61 * time.Second, counted},
+		{"shorter wish", 0, store.Attempt{Status: 503, ResponseHeader: after("1")}, store.DeliveryWaiting, 31 * time.Second, counted},
+		{"too long a wish", 0, store.Attempt{Status: 503, ResponseHeader: after("999999")}, store.DeliveryWaiting, 24*time.Hour + time.Second, counted},
+		{"broken off by us", 2, store.Attempt{Error: interrupted}, store.DeliveryWaiting, 0, spared},
 	} {
-		o := d.judge(&c.attempt, schedule)
-		next := time.Time{}
-		if c.state == store.DeliveryWaiting {
-			next = noon.Add(c.wait)
-		}
-		if o.state != c.state || !o.next.Equal(next) {
-			t.Errorf("%s: %s, %s; want %s, %s", c.name, o.state, o.next, c.state, next)
+		for _, trigger := range []store.Trigger{store.TriggerAutomatic, store.TriggerManual} {
+			for _, probing := range []bool{false, true} {
+				e := &store.EndedAttempt{Delivery: &store.Delivery{Tries: c.tries, Trigger: trigger}, Attempt: &c.attempt}
+				d.judge(e, schedule, probing)
+				state, wait, counts, next := c.state, c.wait, c.counts, time.Time{}
+				health := counts && (trigger == store.TriggerAutomatic || state == store.DeliverySucceeded)
+				if probing && state != store.DeliverySucceeded {
+					state, wait, counts, health = store.DeliveryWaiting, 0, spared, false
+				}
+				if state == store.DeliveryWaiting {
+					next = noon.Add(wait)
+				}
+				if e.State != state || !e.Next.Equal(next) || e.Counts != counts || e.Health != health {
+					t.Errorf("%s, %s, probing %v: %s, %s, counts %v, health %v; want %s, %s, %v, %v",
+						c.name, trigger, probing, e.State, e.Next, e.Counts, e.Health, state, next, counts, health)
+				}
+			}
 		}
 	}
 }
@@ -76,15 +87,5 @@ func TestTenthMore(t *testing.T) {
 	}
 	if got := tenthMore(0); got != 0 {
 		t.Error(got)
-	}
-}
-
-func TestRetryPolicy(t *testing.T) {
-	for attempt, want := range map[int]time.Duration{1: time.Second, 3: 9 * time.Second, 8: time.Minute, 30_000: time.Minute} {
-		before := time.Now()
-		got := retryPolicy{}.NextRetry(&rivertype.JobRow{Attempt: attempt})
-		if got.Before(before.Add(want)) || got.After(time.Now().Add(want)) {
-			t.Errorf("try %d: in %s, want %s", attempt, got.Sub(before), want)
-		}
 	}
 }

@@ -113,7 +113,7 @@ func (w *world) options(to ...string) Options {
 	o := Options{
 		Workers: 4, Version: "test", Now: w.clock.now, Jitter: func(time.Duration) time.Duration { return 0 },
 		Log:    slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		tuning: tuning{poll: 20 * time.Millisecond, pausedWait: 20 * time.Millisecond},
+		tuning: tuning{poll: 20 * time.Millisecond, recordWait: 2 * time.Second},
 	}
 	for _, server := range to {
 		o.AllowAddr = append(o.AllowAddr, addrOf(w, server))
@@ -252,14 +252,6 @@ func (w *world) reach(d *store.Delivery, state store.DeliveryState) *store.Deliv
 		return found.State == state
 	})
 	return found
-}
-
-// wake makes the one sleeping job due, as if its time had come.
-func (w *world) wake() {
-	w.Helper()
-	w.until("a job that sleeps", func() bool {
-		return w.exec(`UPDATE river_job SET state = 'available', scheduled_at = now() WHERE state IN ('scheduled', 'retryable')`) == 1
-	})
 }
 
 func (w *world) exec(sql string, args ...any) int64 {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // EndedAttempt is an attempt of a claimed delivery that has ended, and where the delivery stands now.
@@ -23,21 +26,40 @@ type EndedAttempt struct {
 
 func (e *EndedAttempt) open() bool { return e.Attempt == nil || e.State == DeliveryWaiting }
 
-// EndAttempts records in one transaction how attempts ended and where their deliveries stand now, and returns, of the
-// destinations that one failed at, how many have failed in a row since. Said twice it is said once.
+// ErrRefused: the database does not take it, however often it is asked.
+var ErrRefused = errors.New("the database does not take it")
+
+// EndAttempts records in one transaction how attempts ended and where their deliveries stand now. It returns, of the
+// destinations that one failed at, how many have failed in a row since, and one error per attempt, nil where it is recorded.
+// One bad attempt, with ErrRefused, never fails the others. Said twice it is said once.
 //
 // An attempt is always recorded. Its delivery keeps its state where it was cancelled or finished meanwhile, and where a
 // later attempt has begun, which then decides, unless this one succeeded.
-func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, err error) {
-	failures, err = db.endAttempts(ctx, ended)
-	if err != nil {
-		return nil, fmt.Errorf("ending %d attempts: %w", len(ended), err)
+func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, errs []error) {
+	errs = make([]error, len(ended))
+	failures, err := db.endAttempts(ctx, ended)
+	switch {
+	case err == nil:
+	case len(ended) > 1 && refused(err):
+		half := len(ended) / 2
+		var second map[int64]int
+		failures, errs = db.EndAttempts(ctx, ended[:half])
+		second, more := db.EndAttempts(ctx, ended[half:])
+		maps.Copy(failures, second)
+		return failures, append(errs, more...)
+	case refused(err):
+		errs[0] = fmt.Errorf("ending an attempt of delivery %s: %w: %w", ended[0].ID, ErrRefused, err)
+	default:
+		for i, e := range ended {
+			errs[i] = fmt.Errorf("ending an attempt of delivery %s: %w", e.ID, err)
+		}
 	}
-	return failures, nil
+	return failures, errs
 }
 
-func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (map[int64]int, error) {
+func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, err error) {
 	now := db.Now()
+	failures = map[int64]int{}
 	var attempts attemptColumns
 	var back backColumns
 	var ordered orderColumns
@@ -53,7 +75,7 @@ func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (map[int64
 		switch e.State {
 		case DeliveryWaiting, DeliverySucceeded, DeliveryExhausted, DeliveryCancelled:
 		default:
-			return nil, fmt.Errorf("delivery %s cannot be %q afterwards", e.ID, e.State)
+			return failures, fmt.Errorf("delivery %s cannot be %q afterwards", e.ID, e.State)
 		}
 		attempts.add(e, now)
 		if e.Health {
@@ -65,17 +87,13 @@ func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (map[int64
 			h.add(e.State == DeliverySucceeded)
 		}
 	}
-	failures := map[int64]int{}
 	batch := &pgx.Batch{}
 	ordered.lock(batch) // before all others, as claims do
 	attempts.queue(batch)
 	back.queue(batch)
 	ordered.release(batch, now)
 	queueHealth(batch, health, failures)
-	if err := db.sending.SendBatch(ctx, batch).Close(); err != nil { // one transaction
-		return nil, err
-	}
-	return failures, nil
+	return failures, db.sending.SendBatch(ctx, batch).Close() // one transaction
 }
 
 // attemptColumns are attempts column by column, as unnest takes them.
@@ -143,8 +161,8 @@ func (c *attemptColumns) queue(batch *pgx.Batch) {
 		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::smallint[], $7::text[], $8::timestamptz[],
 			$9::timestamptz[])
 		AS e (event_id, id, number, state, counts, status, error, next, finished)
-		WHERE d.event_id = e.event_id AND d.id = e.id AND d.state IN ('pending', 'sending', 'waiting')
-		AND (d.attempts = e.number OR e.state = 'succeeded')`,
+		WHERE d.event_id = e.event_id AND d.id = e.id
+		AND (d.state = 'sending' AND d.attempts = e.number OR e.state = 'succeeded' AND d.state IN ('pending', 'sending', 'waiting'))`,
 		c.event, c.delivery, c.number, c.state, c.counts, c.status, c.failure, c.next, c.finished)
 }
 
@@ -180,7 +198,8 @@ func (c *backColumns) queue(batch *pgx.Batch) {
 // smallint keeps a status within its column: a destination may answer anything.
 func smallint(status int) int16 { return int16(min(max(status, 0), math.MaxInt16)) }
 
-// addHistory fills in the attempts of an event's deliveries, oldest first.
+// addHistory fills in the attempts of an event's deliveries, oldest first. An attempt is written down when it has ended, so
+// the one under way is made of what its delivery says of it.
 func addHistory(ctx context.Context, tx pgx.Tx, eventID uuid.UUID, deliveries []*Delivery) error {
 	at := make(map[uuid.UUID]*Delivery, len(deliveries))
 	ids := make([]uuid.UUID, len(deliveries))
@@ -221,6 +240,11 @@ func addHistory(ctx context.Context, tx pgx.Tx, eventID uuid.UUID, deliveries []
 	})
 	if err != nil {
 		return fmt.Errorf("attempts: %w", err)
+	}
+	for _, d := range deliveries {
+		if n := len(d.History); d.Attempts > 0 && (n == 0 || d.History[n-1].Number < d.Attempts) { // it is under way, or lost
+			d.History = append(d.History, Attempt{Number: d.Attempts, StartedAt: d.AttemptAt, Duration: -time.Millisecond, RequestHeader: http.Header{}})
+		}
 	}
 	return nil
 }

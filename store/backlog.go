@@ -16,8 +16,8 @@ const MostBacklog = 10_000
 type Backlog struct {
 	Destination string
 	State       DestinationState      // of the destination
-	Deliveries  map[DeliveryState]int // pending, sending, waiting and exhausted ones, of the oldest MostBacklog
-	Oldest      time.Time             // when the oldest of them was made that is not exhausted; zero: there is none
+	Deliveries  map[DeliveryState]int // pending, sending, waiting and exhausted ones, at most MostBacklog of each
+	Oldest      time.Time             // when the oldest of those counted was made that is not exhausted; zero: there is none
 }
 
 // Waiting is how many are still to be delivered.
@@ -35,9 +35,13 @@ func (db *DB) ListBacklogs(ctx context.Context) ([]Backlog, error) {
 			FROM destinations d LEFT JOIN LATERAL (
 				SELECT state, count(*) AS n, min(created_at) AS oldest
 				FROM (
-					SELECT state, created_at FROM deliveries
-					WHERE destination_id = d.id AND state IN ('pending', 'sending', 'waiting', 'exhausted')
-					ORDER BY id LIMIT $1
+					(SELECT state, created_at FROM deliveries WHERE destination_id = d.id AND state = 'pending' ORDER BY next_attempt_at LIMIT $1)
+					UNION ALL
+					(SELECT state, created_at FROM deliveries WHERE destination_id = d.id AND state = 'sending' ORDER BY next_attempt_at LIMIT $1)
+					UNION ALL
+					(SELECT state, created_at FROM deliveries WHERE destination_id = d.id AND state = 'waiting' ORDER BY next_attempt_at LIMIT $1)
+					UNION ALL
+					(SELECT state, created_at FROM deliveries WHERE destination_id = d.id AND state = 'exhausted' ORDER BY id LIMIT $1)
 				) first
 				GROUP BY state
 			) b ON true
@@ -73,7 +77,7 @@ func (db *DB) ListBacklogs(ctx context.Context) ([]Backlog, error) {
 	return list, nil
 }
 
-// PoolStats tells how the connections are used: those for everything, and those for recording alone.
+// PoolStats tells how the connections are used: those for everything, those for recording alone, and those for sending.
 func (db *DB) PoolStats() map[string]*pgxpool.Stat {
-	return map[string]*pgxpool.Stat{"main": db.pool.Stat(), "recording": db.writers.Stat()}
+	return map[string]*pgxpool.Stat{"main": db.pool.Stat(), "recording": db.writers.Stat(), "sending": db.sending.Stat()}
 }

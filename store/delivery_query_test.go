@@ -143,9 +143,9 @@ func TestListDeliveries(t *testing.T) {
 	older := &store.Delivery{EventID: d.EventID, DestinationID: 3, Trigger: store.TriggerManual, CreatedAt: noon.Add(-time.Minute)}
 	deliver(t, db, newer, older, &store.Delivery{EventID: other.ID, DestinationID: 1, Trigger: store.TriggerManual})
 	for range 3 {
-		must(t, db.BeginAttempt(t.Context(), d.EventID, d.ID, &store.Attempt{}))
+		storetest.Begin(t, db, d)
 	}
-	must(t, db.BeginAttempt(t.Context(), older.EventID, older.ID, &store.Attempt{}))
+	storetest.Begin(t, db, older)
 
 	got := listDeliveries(t, db, d.EventID)
 	if len(got) != 3 || got[0].ID != newer.ID || got[1].ID != d.ID || got[2].ID != older.ID {
@@ -195,9 +195,7 @@ func TestCancelDeliveries(t *testing.T) {
 	next := noon.Add(time.Hour)
 	waiting := &store.Delivery{EventID: ds[0].EventID, DestinationID: 1, Trigger: store.TriggerManual}
 	deliver(t, db, waiting)
-	a := &store.Attempt{}
-	must(t, db.BeginAttempt(t.Context(), waiting.EventID, waiting.ID, a))
-	must(t, db.EndAttempt(t.Context(), waiting.EventID, waiting.ID, a, store.DeliveryWaiting, next))
+	storetest.End(t, db, waiting, storetest.Begin(t, db, waiting), store.DeliveryWaiting, next)
 
 	n, err := db.CancelDeliveries(t.Context(), 1)
 	if err != nil || n != toOne+1 {

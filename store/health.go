@@ -78,17 +78,19 @@ type OpenDelivery struct {
 	CreatedAt   time.Time
 }
 
-// OldestOpenDelivery is the one of all that waits longest to be delivered; nil: none waits. Each destination is asked for its
-// first, by an index. It may return ErrTooSlow.
+// OldestOpenDelivery is, of those that are due first in each state and to each destination, the one that waits longest to be
+// delivered; nil: none waits. It may return ErrTooSlow.
 func (db *DB) OldestOpenDelivery(ctx context.Context) (*OpenDelivery, error) {
 	var oldest *OpenDelivery
 	err := db.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT d.name AS destination, d.state, o.created_at
 			FROM destinations d CROSS JOIN LATERAL (
-				SELECT created_at FROM deliveries
-				WHERE destination_id = d.id AND state IN ('pending', 'sending', 'waiting')
-				ORDER BY id LIMIT 1
+				(SELECT created_at FROM deliveries WHERE destination_id = d.id AND state = 'pending' ORDER BY next_attempt_at LIMIT 1)
+				UNION ALL
+				(SELECT created_at FROM deliveries WHERE destination_id = d.id AND state = 'waiting' ORDER BY next_attempt_at LIMIT 1)
+				UNION ALL
+				(SELECT created_at FROM deliveries WHERE destination_id = d.id AND state = 'sending' ORDER BY next_attempt_at LIMIT 1)
 			) o
 			WHERE d.removed_at IS NULL
 			ORDER BY o.created_at LIMIT 1`)

@@ -89,8 +89,9 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	}
 	defer conn.Release() // one that is amid a transaction, or lost, is closed
 	xid, sendOn, err := decideArrivals(ctx, conn.Conn(), events)
+	var hooked *hookTx
 	if err == nil && db.hook != nil && len(sendOn) > 0 {
-		err = db.joinHook(ctx, conn.Conn(), sendOn)
+		hooked, err = db.joinHook(ctx, conn.Conn(), sendOn)
 	}
 	var rows []byte
 	if err == nil {
@@ -104,6 +105,7 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	var pg *pgconn.PgError
 	switch {
 	case err == nil && tag.String() == "COMMIT":
+		hooked.committed()
 		return nil
 	case err == nil:
 		return fmt.Errorf("committing events: %w: PostgreSQL answered %s", errNotCommitted, tag)
@@ -115,15 +117,16 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 }
 
 // joinHook has the hook take part in the transaction that is open on the connection.
-func (db *DB) joinHook(ctx context.Context, conn *pgx.Conn, sendOn []*Event) error {
+func (db *DB) joinHook(ctx context.Context, conn *pgx.Conn, sendOn []*Event) (*hookTx, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "-- it has begun"})
+	hooked := &hookTx{Tx: tx}
 	if err == nil {
-		err = db.hook(ctx, tx, sendOn)
+		err = db.hook(ctx, hooked, sendOn)
 	}
 	if err != nil {
-		return fmt.Errorf("enqueuing deliveries: %w", err)
+		return nil, fmt.Errorf("enqueuing deliveries: %w", err)
 	}
-	return nil
+	return hooked, nil
 }
 
 // rollback ends a transaction that failed. Where that fails too, the connection is not used again.

@@ -24,11 +24,11 @@ var (
 )
 
 // Connections a DB opens at most: maxConns, unless the URL says pool_max_conns, and besides maxWriters for recording and
-// maxSenders for claiming deliveries and recording attempts.
+// maxSending for claiming deliveries and recording attempts.
 const (
 	maxConns   = 20
 	maxWriters = 4
-	maxSenders = 4
+	maxSending = 4
 )
 
 // DB is the store. Its fields may be set before first use.
@@ -82,7 +82,7 @@ func Open(ctx context.Context, url string, key seal.Key, log *slog.Logger) (*DB,
 		return nil, fmt.Errorf("preparing database connections: %w", err)
 	}
 	sendingConfig := writing.Copy()
-	sendingConfig.MaxConns = maxSenders
+	sendingConfig.MaxConns = maxSending
 	for _, plan := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan"} { // its batches find each row by a key, however few rows there were when it was planned
 		sendingConfig.ConnConfig.RuntimeParams[plan] = "off"
 	}

@@ -18,6 +18,7 @@ import (
 
 	"recall/plenigo"
 	"recall/store"
+	"recall/store/storetest"
 	"recall/verify"
 )
 
@@ -209,10 +210,10 @@ func TestBrowserWholeWay(t *testing.T) {
 	deliveries, err := s.db.ListDeliveries(t.Context(), e.ID)
 	must(t, err)
 	for i, state := range []store.DeliveryState{store.DeliveryWaiting, store.DeliverySucceeded} {
-		attempt := &store.Attempt{StartedAt: time.Now(), RequestURL: s.crm.URL, Duration: -1}
-		must(t, s.db.BeginAttempt(t.Context(), e.ID, deliveries[0].ID, attempt))
+		attempt := storetest.Begin(t, s.db, deliveries[0])
+		attempt.RequestURL = s.crm.URL
 		attempt.Duration, attempt.Status, attempt.ResponseBody = time.Millisecond, []int{http.StatusBadGateway, http.StatusOK}[i], []byte("thanks")
-		must(t, s.db.EndAttempt(t.Context(), e.ID, deliveries[0].ID, attempt, state, time.Now().Add(time.Second)))
+		storetest.End(t, s.db, deliveries[0], attempt, state, time.Now().Add(time.Second))
 		b.sees("#delivery-list", string(state))
 		if i == 0 {
 			b.do(chromedp.Click(".attempt summary"))

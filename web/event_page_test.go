@@ -17,6 +17,7 @@ import (
 
 	"recall/plenigo"
 	"recall/store"
+	"recall/store/storetest"
 	"recall/verify"
 )
 
@@ -305,12 +306,12 @@ func TestAttemptsAreShown(t *testing.T) {
 	e := s.record(t, customerBody)
 	d, err := s.sent.Redispatch(t.Context(), store.Redispatch{EventID: e.ID, Destination: "crm", By: "anna"})
 	must(t, err)
-	attempt := &store.Attempt{StartedAt: time.Now(), RequestURL: s.crm.URL, RequestHeader: http.Header{"Content-Type": {"application/json"}}, Duration: -1}
-	must(t, s.db.BeginAttempt(t.Context(), e.ID, d.ID, attempt))
+	attempt := storetest.Begin(t, s.db, d)
+	attempt.RequestURL, attempt.RequestHeader = s.crm.URL, http.Header{"Content-Type": {"application/json"}}
 	attempt.Duration, attempt.Status = 212*time.Millisecond, http.StatusServiceUnavailable
 	attempt.ResponseHeader = http.Header{"Retry-After": {"120"}, "Set-Cookie": {"s3cret"}}
 	attempt.ResponseBody = []byte("<h1>come back \xff later</h1>")
-	must(t, s.db.EndAttempt(t.Context(), e.ID, d.ID, attempt, store.DeliveryWaiting, time.Now().Add(time.Hour)))
+	storetest.End(t, s.db, d, attempt, store.DeliveryWaiting, time.Now().Add(time.Hour))
 
 	page := s.as(t, "anna").show("/events/" + e.ID.String())
 	text := page.one(t, ".delivery").text()

@@ -1,0 +1,77 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"recall/store"
+)
+
+// A destination that keeps failing becomes broken: its deliveries wait without using up their tries, and one of them at a
+// time shows, ever more seldom, whether it is back. The first that succeeds makes it active, and what waited goes out,
+// slowly at first. People's redispatches do not count: they are often made to see whether it works.
+
+const (
+	breakAfter = 10 // attempts in a row that failed
+	probeFirst = 30 * time.Second
+	probeMost  = 10 * time.Minute
+	healthWait = 5 * time.Second // for the database, to write it down
+)
+
+// probeAfter is when a broken destination is probed next, after so many probes in a row that failed.
+func (d *Dispatcher) probeAfter(failed int) time.Time {
+	wait := min(probeFirst<<min(failed, 10), probeMost)
+	return d.now().Add(d.jitter(wait))
+}
+
+// assess draws the conclusions of a recorded attempt for its destination. failures is how many have failed in a row by now,
+// 0 where the last one succeeded.
+func (d *Dispatcher) assess(e *result, failures int) {
+	ctx, cancel := context.WithTimeout(context.Background(), healthWait)
+	defer cancel()
+	name, succeeded := e.destination.Name, e.State == store.DeliverySucceeded
+	note := func(action, reason string) store.AuditEntry {
+		return store.AuditEntry{Actor: "recall", Action: action, Subject: name, Reason: reason, Detail: map[string]any{"delivery": e.ID, "event": e.EventID}}
+	}
+	var changed bool
+	var err error
+	switch {
+	case e.Attempt.Status == http.StatusGone && !succeeded:
+		const reason = "It answered 410 Gone: it asks not to be sent to any more. Resume it when it is back."
+		if changed, err = d.db.SetDestinationState(ctx, e.DestinationID, store.DestinationPaused, reason, note("destination.pause", reason)); changed {
+			d.log.Warn("destination paused: it answered 410 Gone", "destination", name)
+		}
+	case e.probing() && succeeded:
+		if changed, err = d.db.MendDestination(ctx, e.DestinationID, note("destination.recover", "a probe succeeded")); changed {
+			d.log.Info("destination recovered", "destination", name)
+		}
+	case e.probing():
+		err = d.db.ProbeFailed(ctx, e.DestinationID)
+	case failures >= breakAfter && !succeeded && e.Health && e.destination.State == store.DestinationActive:
+		reason := fmt.Sprintf("%d attempts in a row failed, the last with: %s", failures, lastWords(e.Attempt))
+		if changed, err = d.db.BreakDestination(ctx, e.DestinationID, reason, d.probeAfter(0), note("destination.break", reason)); changed {
+			d.log.Error("destination broken: its deliveries wait, and it is probed", "destination", name, "failures", failures)
+		}
+	}
+	if err != nil {
+		d.log.Error("a destination's health could not be written down", "destination", name, "error", err)
+	}
+	if changed && d.live != nil {
+		if err := d.live.Renew(ctx); err != nil {
+			d.log.Warn("a destination's state is known here a little later", "destination", name, "error", err)
+		}
+	}
+	if changed {
+		d.wake(e.DestinationID)
+	}
+}
+
+// lastWords is how an attempt failed, in short.
+func lastWords(a *store.Attempt) string {
+	if a.Error != "" {
+		return a.Error
+	}
+	return fmt.Sprintf("%d %s", a.Status, http.StatusText(a.Status))
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"recall/plenigo"
 )
 
 // recentDeliveries is among how many deliveries, of the newest events, those of one destination are looked for.
@@ -139,7 +138,7 @@ func eachOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, visit func(*Event, 
 	rows, err := tx.Query(ctx, `
 		SELECT e.id, e.source_id, coalesce(s.slug, ''), e.verification, e.answered, e.repeat_of, e.sender, e.header, e.body, e.size,
 			e.is_json, e.entity_type, e.callback_type, e.entity_id, e.api_version, e.unexpected_type,
-			ARRAY(SELECT customer_id FROM event_customers WHERE event_id = e.id)
+			e.customers
 		FROM events e LEFT JOIN sources s ON s.id = e.source_id
 		WHERE e.id = ANY($1)
 		ORDER BY e.id DESC`, ids)
@@ -154,7 +153,7 @@ func eachOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, visit func(*Event, 
 			verification, header []byte
 			repeatOf             *uuid.UUID
 			sender               *netip.Addr
-			customers            []string
+			customers            string
 		)
 		err := rows.Scan(&e.ID, &e.SourceID, &source, &verification, &e.Answered, &repeatOf, &sender, &header, &e.Body, &e.Size,
 			&e.Envelope.IsJSON, &e.Envelope.EntityType, &e.Envelope.CallbackType, &e.Envelope.EntityID, &e.APIVersion, &e.UnexpectedType,
@@ -169,8 +168,8 @@ func eachOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, visit func(*Event, 
 			return err
 		}
 		e.RepeatOf, e.Sender = orZero(repeatOf), orZero(sender)
-		for _, id := range customers {
-			e.Envelope.Customers = append(e.Envelope.Customers, plenigo.CustomerLink{CustomerID: id})
+		if e.Envelope.Customers, err = decodeCustomers(customers); err != nil {
+			return err
 		}
 		if err := visit(e, source); err != nil {
 			return err

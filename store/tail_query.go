@@ -62,8 +62,7 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 			SELECT e.id, coalesce(s.slug, ''), e.verdict, e.reason, e.signature, e.answered, e.arrival, e.sender,
 				e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.unexpected_type,
 				CASE WHEN @body THEN e.body END, CASE WHEN @header THEN e.header END,
-				array(SELECT c.customer_id FROM event_customers c
-					WHERE c.event_id = e.id AND c.event_id BETWEEN @from AND @to),
+				e.customers,
 				array(SELECT t.name FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 					WHERE @deliveries AND d.event_id = e.id AND d.event_id BETWEEN @from AND @to ORDER BY d.id),
 				array(SELECT d.state::text FROM deliveries d JOIN destinations t ON t.id = d.destination_id
@@ -82,10 +81,11 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 			sender       *netip.Addr
 			body, header []byte
 			to, states   []string
+			customers    string
 		)
 		columns := []any{
 			&id, &s.Source, &s.Verdict, &s.Reason, &s.Signature, &s.Answered, &arrival, &sender, &s.EntityType, &s.CallbackType, &s.Entity,
-			&s.Version, &s.Size, &s.Unexpected, &body, &header, &s.Customers, &to, &states,
+			&s.Version, &s.Size, &s.Unexpected, &body, &header, &customers, &to, &states,
 		}
 		_, err = pgx.ForEachRow(rows, columns, func() error {
 			one := s
@@ -98,11 +98,18 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 					return err
 				}
 			}
+			links, err := decodeCustomers(customers)
+			if err != nil {
+				return err
+			}
+			for _, l := range links {
+				one.Customers = append(one.Customers, l.CustomerID)
+			}
 			for i, name := range to {
 				one.Deliveries = append(one.Deliveries, filter.Delivery{Destination: name, State: states[i]})
 			}
 			each(&one)
-			s.Customers, body, header, to, states, sender = nil, nil, nil, nil, nil, nil
+			body, header, to, states, sender = nil, nil, nil, nil, nil
 			return nil
 		})
 		return err

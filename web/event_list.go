@@ -44,6 +44,7 @@ type eventListView struct {
 	FreshURL  string // this list, anew from its top
 	Setup     *setupView
 	ClearURL  string
+	MayExport bool
 	Reverify  bool // some event of the page can be re-verified, and the reader may do it
 }
 
@@ -181,6 +182,7 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	}
 	v.Days = eventDays(events.Events, q, v.Now, h)
 	v.Count = len(events.Events)
+	v.MayExport = v.Role != string(store.RoleViewer)
 	v.Reverify = v.Role != string(store.RoleViewer) &&
 		slices.ContainsFunc(events.Events, func(e store.EventSummary) bool { return e.Verdict != verify.Verified })
 

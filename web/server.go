@@ -24,6 +24,7 @@ type server struct {
 	pulses     pulses
 	tail       *tail
 	tailPlaces tailPlaces
+	exports    chan struct{} // bounds exports at one time
 	checks     chan struct{} // bounds password checks at one time: each takes memory and a core
 }
 
@@ -33,6 +34,7 @@ func newServer(o Options) *server {
 		cookies:  newCookieStore(o.Key, o.Secure),
 		throttle: newThrottle(o.Now),
 		tail:     newTail(o.DB, o.Log, o.Now),
+		exports:  make(chan struct{}, exportMost),
 		checks:   make(chan struct{}, 2),
 	}
 }
@@ -63,6 +65,7 @@ func (s *server) routes() []route {
 		{"POST /logout", viewer, s.logout},
 		{"GET /{$}", viewer, s.home},
 		{"GET /events", viewer, s.eventList},
+		{"POST /events/export", operator, s.exportCreate},
 		{"GET /events/tail", viewer, s.eventTail},
 		{"GET /events/{id}", viewer, s.eventShow},
 		{"GET /events/{id}/raw", viewer, s.eventRaw},

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"recall/dispatch"
 	"recall/store"
-	"recall/verify"
 )
 
 type eventCmd struct {
@@ -64,7 +62,7 @@ func (c *eventListCmd) Run(ctx context.Context, a *app) error {
 		}
 		if c.JSON {
 			for i := range page.Events {
-				if err := jsonLine(a.out, newEventJSON(&page.Events[i])); err != nil {
+				if err := jsonLine(a.out, page.Events[i].JSON()); err != nil {
 					return err
 				}
 			}
@@ -82,50 +80,6 @@ func (c *eventListCmd) Run(ctx context.Context, a *app) error {
 		}
 		return nil
 	})
-}
-
-// eventJSON is what event list --json prints of an event.
-type eventJSON struct {
-	ID           uuid.UUID                   `json:"id"`
-	ReceivedAt   string                      `json:"received_at"`
-	Source       string                      `json:"source"`
-	Verdict      verify.Verdict              `json:"verdict"`
-	Signature    verify.Status               `json:"signature"`
-	Reason       verify.Reason               `json:"reason"`
-	Reverified   *verify.Verdict             `json:"reverified"` // of its latest re-verification; null: none
-	EntityType   string                      `json:"entity_type"`
-	CallbackType string                      `json:"callback_type"`
-	EntityID     string                      `json:"entity_id"`
-	CustomerIDs  []string                    `json:"customer_ids"`
-	APIVersion   string                      `json:"api_version"`
-	Answered     int                         `json:"answered"`
-	RepeatOf     *uuid.UUID                  `json:"repeat_of"` // null on the first arrival
-	Arrival      int                         `json:"arrival"`
-	Size         int64                       `json:"size"`
-	BodySHA256   string                      `json:"body_sha256"`
-	Deliveries   map[store.DeliveryState]int `json:"deliveries"`
-}
-
-func newEventJSON(e *store.EventSummary) eventJSON {
-	j := eventJSON{
-		ID: e.ID, ReceivedAt: e.ReceivedAt.UTC().Format("2006-01-02T15:04:05.000Z"), Source: e.Source, Verdict: e.Verdict, Signature: e.Signature,
-		Reason: e.Reason, EntityType: e.EntityType, CallbackType: e.CallbackType, EntityID: e.EntityID, CustomerIDs: e.Customers,
-		APIVersion: e.APIVersion, Answered: e.Answered, Arrival: e.Arrival, Size: e.Size, BodySHA256: hex.EncodeToString(e.BodySHA256[:]),
-		Deliveries: map[store.DeliveryState]int{},
-	}
-	if j.CustomerIDs == nil {
-		j.CustomerIDs = []string{}
-	}
-	if e.Reverified != "" {
-		j.Reverified = &e.Reverified
-	}
-	if e.RepeatOf != uuid.Nil {
-		j.RepeatOf = &e.RepeatOf
-	}
-	for _, d := range e.Deliveries {
-		j.Deliveries[d.State] = d.Count
-	}
-	return j
 }
 
 // tableWidth is what the table of events fits into, unless the terminal is wider.

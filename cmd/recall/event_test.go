@@ -46,13 +46,13 @@ func (h *house) receiver() string {
 }
 
 // events are the lines of event list --json.
-func (h *house) events(args ...string) []eventJSON {
+func (h *house) events(args ...string) []store.EventJSON {
 	h.t.Helper()
 	r := h.run("", append([]string{"event", "list", "--json"}, args...)...)
 	r.want(h.t, 0)
-	var events []eventJSON
+	var events []store.EventJSON
 	for line := range strings.Lines(r.out) {
-		var e eventJSON
+		var e store.EventJSON
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			h.t.Fatal(err)
 		}

@@ -66,7 +66,7 @@
   // A form is sent once, however often its button is pressed.
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
-    if (event.target.method === "post" && button) setTimeout(() => { button.disabled = true; });
+    if (event.target.method === "post" && button && !("again" in event.target.dataset)) setTimeout(() => { button.disabled = true; });
   });
   addEventListener("pageshow", (event) => {
     if (!event.persisted) return;

@@ -40,3 +40,23 @@ func (f Filter) Set(values map[Key]string, order []Key) string {
 	}
 	return strings.Join(parts, " ")
 }
+
+// PayloadTerm writes the term that finds a value of a body: what Scalars gave as Path and Text. It is "" where the language
+// has no such term, because the path or the value is too long or there is no path.
+func PayloadTerm(path, text string) string {
+	t := Term{Key: KeyPayload, Name: path, Values: []Value{{Text: text}}}
+	if f, err := Parse(t.Text(), time.Unix(1<<31, 0)); path == "" || err != nil || len(f.Terms) != 1 || f.Terms[0].Name != path {
+		return ""
+	}
+	return t.Text()
+}
+
+// And writes the filter with one more term at its end, unless it has it already.
+func (f Filter) And(term string) string {
+	for _, t := range f.Terms {
+		if t.Text() == term {
+			return f.Text()
+		}
+	}
+	return strings.TrimSpace(f.Text() + " " + term)
+}

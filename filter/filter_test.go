@@ -2,8 +2,10 @@ package filter
 
 import (
 	"errors"
+	"net/http"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,38 +113,75 @@ func TestGetAndWithout(t *testing.T) {
 	}
 }
 
-// FuzzParse: nothing panics, and what was read is written so that it reads the same.
+// FuzzParse: nothing panics, and what was read is written, both ways, so that it reads the same.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "sender:::ffff:10.0.0.1/97,::1 -sender:2001:DB8::/33", "before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000"} {
+	for _, s := range []string{
+		`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "sender:::ffff:10.0.0.1/97,::1 -sender:2001:DB8::/33",
+		"before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000", `Müller,"a b" -c:d "-x"`, `entity.items[].a:>1.5e3,<=-2,3..4,*,~x,">5",null,"" payload."a b".c:"*"`,
+		`entity.a:>2h,<=3d,1w..2h,2026-11-24..2026-11-25T10:00Z`, `received:>2h,<=30m,2026-11-24,3d..1d size:>1.5kib,1b..2mb answered:4xx,>=500`,
+		`header.User-Agent:*,~go,"a" delivery:crm/failed,none,* repeat:yes unexpected:no signature:valid version:1`, `payload.[].x:1 payload."":2 a.b[][].c:"\\"`, "a:b:c http://x text:y",
+	} {
 		f.Add(s)
 	}
+	body := NewPayload([]byte(`{"entity":{"items":[{"a":3.5},{"a":-7}],"a":"2026-11-24"},"a b":{"c":"*"},"x":"Müller, a b"}`))
 	f.Fuzz(func(t *testing.T, text string) {
 		first, err := Parse(text, now)
 		if err != nil {
+			var wrong *Error
+			if !errors.As(err, &wrong) || wrong.Pos < 0 || wrong.Pos > wrong.End || wrong.End > len(text) || wrong.Message == "" {
+				t.Fatalf("%q: %#v", text, err)
+			}
 			return
 		}
-		second, err := Parse(first.String(), now)
-		if err != nil {
-			if len(first.String()) > MaxText {
-				return // quoting made it longer
+		subject := subject
+		subject.Payload, subject.Header = body, http.Header{"User-Agent": {"go 1"}}
+		for _, written := range []string{first.String(), first.Text()} {
+			second, err := Parse(written, now)
+			if err != nil {
+				if len(written) > MaxText || strings.Contains(err.Error(), "longer than 256") {
+					return // quoting made it longer
+				}
+				t.Fatalf("%q written as %q: %v", text, written, err)
 			}
-			t.Fatalf("%q written as %q: %v", text, first, err)
-		}
-		if first.String() != second.String() || len(first.Terms) != len(second.Terms) {
-			t.Fatalf("%q, then %q", first, second)
-		}
-		for i := range first.Terms {
-			a, b := first.Terms[i], second.Terms[i]
-			for j := range a.Values {
-				a.Values[j].Text, b.Values[j].Text = "", ""
+			if first.String() != second.String() || first.Text() != second.Text() && written == first.Text() || len(first.Terms) != len(second.Terms) {
+				t.Fatalf("%q: %q, then %q", text, first, second)
 			}
-			a.Pos, a.End, b.Pos, b.End = 0, 0, 0, 0
-			if a.Key != KeySource && a.Key != KeyReason && a.Key != KeyVerdict && !reflect.DeepEqual(a, b) {
-				t.Fatalf("%q: %+v, then %+v", text, a, b)
+			for i := range first.Terms {
+				a, b := clean(first.Terms[i]), clean(second.Terms[i])
+				if !reflect.DeepEqual(a, b) {
+					t.Fatalf("%q: %+v, then %+v", text, a, b)
+				}
+			}
+			if first.Match(subject) != second.Match(subject) {
+				t.Fatalf("%q and %q differ", text, first)
 			}
 		}
-		if first.Match(subject) != second.Match(subject) {
-			t.Fatalf("%q and %q differ", text, first)
+		pills := make([]string, 0, len(first.Terms))
+		for _, p := range first.Pills() {
+			pills = append(pills, p.Text)
+			if p.Label == "" || p.Operator == "" {
+				t.Fatalf("%q: %+v", text, p)
+			}
+			for _, other := range []string{p.Without, p.Turned} {
+				if _, err := Parse(other, now); err != nil && len(other) <= MaxText {
+					t.Fatalf("%q: the pill's %q: %v", text, other, err)
+				}
+			}
+		}
+		if strings.Join(pills, " ") != first.Text() {
+			t.Fatalf("%q: pills %q", text, pills)
 		}
 	})
+}
+
+// clean is a term without what tells where and how it was written.
+func clean(t Term) Term {
+	t.Pos, t.End = 0, 0
+	t.Values = slices.Clone(t.Values)
+	for i := range t.Values {
+		if v := &t.Values[i]; t.Key != KeySource && t.Key != KeyReason && t.Key != KeyVerdict && t.Key != KeyVersion && t.Key != KeySignature {
+			v.Text = ""
+		}
+	}
+	return t
 }

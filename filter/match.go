@@ -18,12 +18,12 @@ func (f Filter) Match(s Subject) bool {
 func (t Term) holds(s Subject) bool {
 	switch t.Key {
 	case KeyText:
-		return slices.ContainsFunc(s.Payload.values(), func(found value) bool {
-			return slices.ContainsFunc(t.Values, func(v Value) bool { return containsRun(found.words, v.Words) })
+		return s.Payload != nil && slices.ContainsFunc(s.Payload.texts(), func(words []string) bool {
+			return slices.ContainsFunc(t.Values, func(v Value) bool { return containsRun(words, v.Words) })
 		})
 	case KeyPayload:
-		return slices.ContainsFunc(s.Payload.values(), func(found value) bool {
-			return found.path == t.Path && found.path != "" && slices.ContainsFunc(t.Values, func(v Value) bool { return v.holdsFor(found) })
+		return t.Path != "" && s.Payload != nil && slices.ContainsFunc(s.Payload.scalars(), func(found scalar) bool {
+			return found.key == t.Path && slices.ContainsFunc(t.Values, func(v Value) bool { return v.HoldsFor(found.Scalar) })
 		})
 	case KeyHeader:
 		return slices.ContainsFunc(s.Header[t.Name], func(text string) bool {
@@ -92,20 +92,16 @@ func (v Value) matchDelivery(deliveries []Delivery) bool {
 
 // HoldsFor tells whether a scalar at a payload term's path, or a header's value as a string, fulfils the value.
 func (v Value) HoldsFor(s Scalar) bool {
-	return v.holdsFor(value{Scalar: s, folded: s.Folded(), words: s.Words()})
-}
-
-func (v Value) holdsFor(s value) bool {
 	switch v.Op {
 	case OpEqual:
-		return slices.Contains(v.Folded, s.folded)
+		return slices.Contains(v.Folded, s.Folded())
 	case OpPresent:
 		return s.Kind != KindNull && s.Text != ""
 	case OpWords:
-		return containsRun(s.words, v.Words)
+		return containsRun(s.Words(), v.Words)
 	case OpMore, OpAtLeast, OpLess, OpAtMost, OpRange:
 		if v.Low == nil && v.High == nil {
-			t, ok := parseStamp(s.Scalar)
+			t, ok := parseStamp(s)
 			return ok && v.within(t) && (!v.Time.IsZero() || !v.Until.IsZero())
 		}
 		n, ok := ParseNumber(s.Text)

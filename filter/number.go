@@ -16,7 +16,7 @@ type Number struct {
 
 // ParseNumber reads a number as JSON writes it. It has no bound but the text's own: an exponent stays an exponent.
 func ParseNumber(text string) (Number, bool) {
-	if text == "" || text[0] != '-' && (text[0] < '0' || text[0] > '9') || !json.Valid([]byte(text)) {
+	if text == "" || strings.Trim(text, "0123456789.eE+-") != "" || !json.Valid([]byte(text)) {
 		return Number{}, false
 	}
 	var n Number

@@ -131,7 +131,9 @@ func (s *scanner) key(t *Term) error {
 		if t.Name, problem = ParsePath(name); problem == "" && len(t.Name) > MaxKey {
 			problem = fmt.Sprintf("The path is longer than %d bytes.", MaxKey)
 		}
-		t.Path = PathKey(t.Name)
+		if t.Path = PathKey(t.Name); t.Path == "" && problem == "" {
+			problem = "A name is missing in the path: it is written as entity.items[].productId."
+		}
 	}
 	if problem != "" {
 		return &Error{Pos: start, End: s.pos, Message: problem}

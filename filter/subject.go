@@ -29,33 +29,42 @@ type Subject struct {
 // Delivery is one delivery of a subject.
 type Delivery struct{ Destination, State string }
 
-// Payload is a body, read only once some term asks for it and then kept, for every filter that looks at the event.
+// Payload is a body, taken apart only once some term asks for it and then kept, for every filter that looks at the event.
 // It is safe for concurrent use.
 type Payload struct {
-	body []byte
-	once sync.Once
-	all  []value
+	body    []byte
+	scalars func() []scalar
+	texts   func() [][]string // the words of each scalar that has any
 }
 
 // NewPayload holds on to the body, which must not change.
-func NewPayload(body []byte) *Payload { return &Payload{body: body} }
-
-// value is a scalar of a body in the form in which it is compared.
-type value struct {
-	Scalar
-	path   string
-	folded string
-	words  []string // made when first asked for
+func NewPayload(body []byte) *Payload {
+	p := &Payload{body: body}
+	p.scalars = sync.OnceValue(p.readScalars)
+	p.texts = sync.OnceValue(p.readTexts)
+	return p
 }
 
-func (p *Payload) values() []value {
-	if p == nil {
-		return nil
+// scalar is one value with what its path is compared by.
+type scalar struct {
+	Scalar
+	key string
+}
+
+func (p *Payload) readScalars() []scalar {
+	var all []scalar
+	for s := range Scalars(p.body) {
+		all = append(all, scalar{s, PathKey(s.Path)})
 	}
-	p.once.Do(func() {
-		for s := range Scalars(p.body) {
-			p.all = append(p.all, value{Scalar: s, path: PathKey(s.Path), folded: s.Folded(), words: s.Words()})
+	return all
+}
+
+func (p *Payload) readTexts() [][]string {
+	var all [][]string
+	for _, s := range p.scalars() {
+		if words := s.Words(); len(words) > 0 {
+			all = append(all, words)
 		}
-	})
-	return p.all
+	}
+	return all
 }

@@ -93,37 +93,43 @@ func (v Value) write(t Term) string {
 	return v.written(t)
 }
 
-// writeAges writes what is compared with an age as times.
+// writeAges writes what is compared with an age as times, to the nanosecond where the end of one counts.
 func (v Value) writeAges() (string, bool) {
-	if v.Time.IsZero() && v.Until.IsZero() || !strings.ContainsAny(v.Text[len(v.Text)-1:]+strings.Split(v.Text, "..")[0], "smhdw") {
+	aged := func(text string) bool { _, is := parseAge(text, time.Unix(1<<33, 0)); return is }
+	low, high, _ := strings.Cut(v.Text, "..")
+	if v.Time.IsZero() && v.Until.IsZero() || !aged(low) && !aged(high) {
 		return "", false
 	}
-	switch {
-	case v.Until.IsZero():
-		return string(OpAtLeast) + v.Time.Format(time.RFC3339Nano), true
-	case v.Time.IsZero():
+	start, end := v.Time.Format(time.RFC3339Nano), v.Until.Add(-1).Format("2006-01-02T15:04:05.000000000Z")
+	switch v.Op {
+	case OpMore:
+		return string(OpMore) + v.Time.Add(-1).Format("2006-01-02T15:04:05.000000000Z"), true
+	case OpAtLeast:
+		return string(OpAtLeast) + start, true
+	case OpLess:
 		return string(OpLess) + v.Until.Format(time.RFC3339Nano), true
+	case OpAtMost:
+		return string(OpAtMost) + end, true
 	}
-	const exact = "2006-01-02T15:04:05.000000000Z" // the end is included, to its last digit
-	return v.Time.Format(time.RFC3339Nano) + ".." + v.Until.Add(-1).Format(exact), true
+	return start + ".." + end, true
 }
 
 // written writes a value as it was written, ages as ages.
 func (v Value) written(t Term) string {
 	switch t.Key {
 	case KeyText:
-		if startsKey(v.Text) && !strings.ContainsAny(v.Text, ":*") {
-			return Quote(v.Text)
+		if strings.ContainsAny(v.Text, ":*") || strings.HasPrefix(v.Text, "-") {
+			return quote(v.Text)
 		}
-		return quote(v.Text)
+		return Quote(v.Text)
 	case KeyPayload, KeyHeader:
 		switch {
 		case v.Op == OpPresent:
 			return "*"
 		case v.Op == OpRange:
 			return v.Text
-		case v.Op == OpEqual && (strings.Contains(v.Text, "..") || strings.ContainsAny(v.Text, "<>~*")):
-			return quote(v.Text)
+		case v.Op == OpEqual:
+			return literal(v.Text)
 		}
 		return string(v.Op) + Quote(v.Text)
 	case KeyReceived, KeySize, KeyAnswered:
@@ -171,6 +177,14 @@ func Quote(value string) string {
 
 func quote(value string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+}
+
+// literal writes a value that is compared for being equal, so that no part of it is taken for an operator.
+func literal(value string) string {
+	if strings.Contains(value, "..") || strings.ContainsAny(value, "<>~*") {
+		return quote(value)
+	}
+	return Quote(value)
 }
 
 // Get returns the only value of a key's only positive term, as text; "" where there is none or where it says more than a

@@ -210,12 +210,6 @@ func (v *Value) span(low, high string, now time.Time) bool {
 			v.Until = to.from
 		}
 	}
-	switch { // an age is a moment: since and after it are the same
-	case v.Op == OpMore && from.from.Equal(from.until):
-		v.Op = OpAtLeast
-	case v.Op == OpAtMost && to.from.Equal(to.until):
-		v.Op = OpLess
-	}
 	return true
 }
 
@@ -245,12 +239,14 @@ func parseReceived(v Value, w word, now time.Time) (Value, string) {
 // parseCount reads a whole number, or the bounds of one.
 func parseCount(v Value, w word, read func(string) (low, high int64, ok bool), possible string) (Value, string) {
 	low, high, ranged := strings.Cut(v.Text, "..")
-	if !ranged {
+	if v.Op = w.op; !ranged {
 		high = low
+	} else if w.op == OpEqual {
+		v.Op = OpRange
 	}
 	from, fromEnd, ok := read(lower(low))
 	to, toEnd, also := read(lower(high))
-	v.Op, v.Min, v.Max = w.op, from, toEnd
+	v.Min, v.Max = from, toEnd
 	switch w.op {
 	case OpMore:
 		v.Min, v.Max = fromEnd+1, math.MaxInt64

@@ -95,8 +95,7 @@ func subject(e *store.Event, source string) filter.Subject {
 	}
 }
 
-// rules keeps matching rules parsed, by their text. An age in a rule counts back from when it was first read, which for
-// events that arrive now makes no difference.
+// rules keeps matching rules parsed, by their text; one with an age in it is another rule later, and read each time.
 type rules struct {
 	mu     sync.Mutex
 	byText map[string]rule
@@ -104,7 +103,7 @@ type rules struct {
 
 type rule struct {
 	filter.Filter
-	ok bool
+	ok, aged bool
 }
 
 // maxRules bounds what is kept of rules that were changed since.
@@ -115,7 +114,7 @@ const maxRules = 1000
 func (r *rules) parsed(d *store.Destination, now time.Time, log *slog.Logger) (filter.Filter, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, is := r.byText[*d.Match]; is {
+	if known, is := r.byText[*d.Match]; is && !known.aged {
 		return known.Filter, known.ok
 	}
 	f, err := filter.ParseRule(*d.Match, now)
@@ -125,6 +124,6 @@ func (r *rules) parsed(d *store.Destination, now time.Time, log *slog.Logger) (f
 	if r.byText == nil || len(r.byText) >= maxRules {
 		r.byText = map[string]rule{}
 	}
-	r.byText[*d.Match] = rule{f, err == nil}
+	r.byText[*d.Match] = rule{f, err == nil, f.Aged()}
 	return f, err == nil
 }

@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
+	"recall/filter"
 	"recall/store"
 )
 
@@ -149,6 +151,40 @@ func TestRulesAreKept(t *testing.T) {
 	}
 	if len(r.byText) > maxRules {
 		t.Errorf("%d rules are kept", len(r.byText))
+	}
+}
+
+// TestRulesLookIntoTheEvent: a rule may ask for everything that an arriving event has.
+func TestRulesLookIntoTheEvent(t *testing.T) {
+	w := newWorld(t)
+	for name, rule := range map[string]string{
+		"yes-path": "entity.email:*", "yes-text": "example.org", "yes-header": "header.x-own:1", "yes-size": "size:>1 signature:valid repeat:no version:20240827 unexpected:no answered:200",
+		"no-path": "-entity.email:*", "no-text": "example.com", "no-header": "header.x-own:2", "no-size": "repeat:yes",
+	} {
+		w.destination(name, "https://crm.example/", match(rule))
+	}
+	o := w.options()
+	o.Live, o.Workers = w.live(), 0
+	w.db.OnRecord(w.dispatcher(o).EnqueueTx)
+	w.record(w.event(`{"entityType":"CUSTOMER","callbackType":"CHANGE","entityId":"1","entity":{"email":"anna@example.org"}}`, func(e *store.Event) {
+		e.Header.Set("X-Own", "1")
+		e.APIVersion = "20240827"
+	}))
+	if got := one[string](w, `SELECT string_agg(name, ' ' ORDER BY name) FROM deliveries d JOIN destinations n ON n.id = d.destination_id`); got != "yes-header yes-path yes-size yes-text" {
+		t.Errorf("sent to %s", got)
+	}
+}
+
+// TestRuleWithAnAge: it counts back from when the event came, not from when the rule was first read.
+func TestRuleWithAnAge(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	var r rules
+	d := &store.Destination{Name: "crm", Match: new("entity.changedDate:>2h")}
+	body := filter.NewPayload([]byte(`{"entity":{"changedDate":"` + noon.Add(-time.Hour).Format(time.RFC3339) + `"}}`))
+	for after, want := range map[time.Duration]bool{0: true, 2 * time.Hour: false} {
+		if rule, ok := r.parsed(d, noon.Add(after), log); !ok || rule.Match(filter.Subject{Payload: body}) != want {
+			t.Errorf("after %s: %v", after, !want)
+		}
 	}
 }
 

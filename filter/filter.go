@@ -72,6 +72,7 @@ type Value struct {
 	Text         string       // as written, without quotes and operator; a range whole
 	Time         time.Time    // KeyAfter, KeyBefore; KeyReceived, and OpMore … OpRange of a path with times: received at Time or after …
 	Until        time.Time    // … and before Until; zero: open on that side
+	Aged         bool         // Time or Until was counted back from when the filter was parsed
 	EntityType   string       // KeyType, KeyEntity: ASCII letters in upper case; "" any
 	CallbackType string       // KeyType: likewise
 	Sender       netip.Prefix // KeySender: masked

@@ -179,6 +179,7 @@ func clean(t Term) Term {
 	t.Pos, t.End = 0, 0
 	t.Values = slices.Clone(t.Values)
 	for i := range t.Values {
+		t.Values[i].Aged = false
 		if v := &t.Values[i]; t.Key != KeySource && t.Key != KeyReason && t.Key != KeyVerdict && t.Key != KeyVersion && t.Key != KeySignature {
 			v.Text = ""
 		}

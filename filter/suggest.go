@@ -72,7 +72,7 @@ type place struct {
 
 func placeOf(text string, cursor int) place {
 	cursor = max(0, min(cursor, len(text)))
-	for cursor < len(text) && !utf8.RuneStart(text[cursor]) {
+	for cursor > 0 && cursor < len(text) && !utf8.RuneStart(text[cursor]) {
 		cursor--
 	}
 	// The term around the cursor, its colon, and the value around the cursor.

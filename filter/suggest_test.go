@@ -115,6 +115,7 @@ func TestSuggestionsAreRead(t *testing.T) {
 func FuzzSuggest(f *testing.F) {
 	f.Add(`-verdict:late,"re" entity.email:~x "a`, 14)
 	f.Add("ü:é,", 3)
+	f.Add("\xbc0", -43)
 	f.Fuzz(func(t *testing.T, text string, cursor int) {
 		for _, s := range Suggest(text, cursor, known) {
 			if s.From < 0 || s.From > s.To || s.To > len(text) || s.Insert == "" {

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -95,15 +96,14 @@ func (v Value) write(t Term) string {
 
 // writeAges writes what is compared with an age as times, to the nanosecond where the end of one counts.
 func (v Value) writeAges() (string, bool) {
-	aged := func(text string) bool { _, is := parseAge(text, time.Unix(1<<33, 0)); return is }
-	low, high, _ := strings.Cut(v.Text, "..")
-	if v.Time.IsZero() && v.Until.IsZero() || !aged(low) && !aged(high) {
+	if !v.Aged {
 		return "", false
 	}
-	start, end := v.Time.Format(time.RFC3339Nano), v.Until.Add(-1).Format("2006-01-02T15:04:05.000000000Z")
+	const exact = "2006-01-02T15:04:05.000000000Z"
+	start, end := v.Time.Format(time.RFC3339Nano), v.Until.Add(-1).Format(exact)
 	switch v.Op {
 	case OpMore:
-		return string(OpMore) + v.Time.Add(-1).Format("2006-01-02T15:04:05.000000000Z"), true
+		return string(OpMore) + v.Time.Add(-1).Format(exact), true
 	case OpAtLeast:
 		return string(OpAtLeast) + start, true
 	case OpLess:
@@ -185,6 +185,13 @@ func literal(value string) string {
 		return quote(value)
 	}
 	return Quote(value)
+}
+
+// Aged tells whether the filter has an age in it, such as 2h, so that it is another one later.
+func (f Filter) Aged() bool {
+	return slices.ContainsFunc(f.Terms, func(t Term) bool {
+		return slices.ContainsFunc(t.Values, func(v Value) bool { return v.Aged })
+	})
 }
 
 // Get returns the only value of a key's only positive term, as text; "" where there is none or where it says more than a

@@ -7,7 +7,10 @@ import (
 )
 
 // span is from a time up to, not including, another: what a day, a minute or a moment takes up.
-type span struct{ from, until time.Time }
+type span struct {
+	from, until time.Time
+	age         bool // counted back from now
+}
 
 // layouts are the ways in which a time is written, and how much of it each leaves open.
 var layouts = []struct {
@@ -33,10 +36,10 @@ func parseTime(text string, now time.Time) (span, bool) {
 		if open == 0 {
 			open = exactness(text)
 		}
-		return span{t, t.Add(open)}, t.Year() >= 1970 && t.Year() <= 9999
+		return span{from: t, until: t.Add(open)}, t.Year() >= 1970 && t.Year() <= 9999
 	}
 	t, ok := parseAge(text, now)
-	return span{t, t}, ok
+	return span{t, t, true}, ok
 }
 
 // exactness is a second for a time without fraction, and one of its last digit for one with.

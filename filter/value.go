@@ -64,7 +64,7 @@ func parseValue(t Term, w word, now time.Time) (Value, string) {
 		if !ok {
 			return v, fmt.Sprintf("%q is no time: write 2026-11-24, 2026-11-24T10:00:00Z, or an age such as 30m, 2h, 3d or 1w.", shorten(text))
 		}
-		v.Time = span.from
+		v.Time, v.Aged = span.from, span.age
 	case KeyReceived:
 		return parseReceived(v, w, now)
 	case KeySize:
@@ -200,6 +200,7 @@ func (v *Value) span(low, high string, now time.Time) bool {
 	if !isFrom && low != "" || !isTo && high != "" {
 		return false
 	}
+	v.Aged = isFrom && from.age || isTo && to.age
 	if isFrom {
 		if v.Time = from.from; v.Op == OpMore {
 			v.Time = from.until
@@ -227,7 +228,7 @@ func parseReceived(v Value, w word, now time.Time) (Value, string) {
 		}
 	}
 	ok := (!ranged || low != "" && high != "" && w.op == OpEqual) && v.span(low, high, now)
-	if _, age := parseAge(v.Text, now); !ok || age && v.Op == OpEqual {
+	if !ok || v.Aged && v.Op == OpEqual {
 		return v, fmt.Sprintf("%q is no time of receipt: write a day such as 2026-11-24, >=2026-11-24T10:00, >2h (since two hours ago) or 2026-11-01..2026-11-07.", shorten(v.Text))
 	}
 	if !v.Time.IsZero() && !v.Until.IsZero() && !v.Time.Before(v.Until) {

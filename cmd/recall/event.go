@@ -25,7 +25,7 @@ type eventCmd struct {
 }
 
 type eventListCmd struct {
-	Filter []string `arg:"" optional:"" help:"Which events, as key:value; all of them if left out."`
+	Filter []string `arg:"" optional:"" help:"Which events, as key:value or words in the body; all of them if left out."`
 	JSON   bool     `name:"json" help:"Print one JSON object a line."`
 	Limit  int      `default:"50" placeholder:"N" help:"At most so many (${default}), up to 10000."`
 }
@@ -39,6 +39,8 @@ Examples:
 
     recall event list verdict:rejected after:2h
     recall event list 'source:shop type:customer.*,order.creation' --limit 200
+    recall event list 'type:customer.change verdict:rejected after:2h customer:48213 "Müller"'
+    recall event list 'entity.email:anna@example.org entity.accumulatedPrice:>100'
     recall event list customer:48213 --json`
 }
 

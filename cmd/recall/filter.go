@@ -12,7 +12,7 @@ import (
 // filterHelp explains filters; negated shows how one that begins with a minus is written here.
 func filterHelp(negated string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "A filter is key:value, several with blanks between; a comma joins several values by \"or\", a leading - negates (%s). Keys:\n\n", negated)
+	fmt.Fprintf(&b, "A filter is key:value, or words to be found in the body; several with blanks between. A comma joins several values by \"or\", a leading - negates (%s), a value with blanks stands in double quotes. Keys:\n\n", negated)
 	for _, k := range filter.Keys() {
 		fmt.Fprintf(&b, "    %-10s %s, such as %s\n", k.Key, k.Words, k.Example)
 	}

@@ -71,19 +71,14 @@ func (c *comparer) items(older, newer []Value) (nodes []Node, reordered bool) {
 
 // id is the member that identifies an item, nil where it has none that is set.
 func (v *Value) id(key string) *Value {
-	if key == "" || v.Type != Object {
+	if key == "" {
 		return nil
 	}
-	for i := len(v.Members) - 1; i >= 0; i-- {
-		m := &v.Members[i]
-		if m.Name == key {
-			if (m.Value.Type == String || m.Value.Type == Number) && !m.Value.unset {
-				return &m.Value
-			}
-			return nil
-		}
+	id := v.Member(key)
+	if id == nil || id.unset || id.Type != String && id.Type != Number {
+		return nil
 	}
-	return nil
+	return id
 }
 
 // identity finds the name that identifies the items of both arrays: no value of it stands twice on a side. A name that was

@@ -34,6 +34,8 @@ type Options struct {
 	// Fold takes everything that says "not set" for equal: a name that is absent, null, "", 0, false, [] and {}, and an
 	// object of nothing but these. What it hides is counted.
 	Fold bool
+	// Whole keeps what is the same: every object and array that both sides have is gone into.
+	Whole bool
 	// Identity names the members that identify an item of an array, best first. "id" comes after them, then any other name
 	// that ends in "Id".
 	Identity []string
@@ -44,8 +46,10 @@ type Node struct {
 	Kind      Kind
 	Step      Step // from the place around it
 	Old, New  *Value
+	OldName   []byte // of a member: its name as each side sent it, with its quotes
+	NewName   []byte
 	Reordered bool   // Inside: the items' order differs too
-	Children  []Node // Inside: everything in it, also what is the same, in the order of the new side
+	Children  []Node // Inside, and Same with Options.Whole: everything in it, in the order of the new side
 }
 
 // Result of a comparison.
@@ -64,7 +68,7 @@ func Compare(older, newer []byte, o Options) *Result {
 	a, aIsJSON := Parse(older)
 	b, bIsJSON := Parse(newer)
 	if !aIsJSON || !bIsJSON {
-		return compareLines(older, newer)
+		return compareLines(older, newer, o)
 	}
 	return CompareValues(a, b, o)
 }
@@ -89,6 +93,9 @@ func (c *comparer) compare(older, newer *Value) Node {
 	switch {
 	case older != nil && newer != nil && equal(older, newer):
 		n.Kind = Same
+		if c.Whole && older.Type == newer.Type {
+			n.Children, _ = c.inside(older, newer)
+		}
 	case c.Fold && older.notSet() && newer.notSet():
 		n.Kind = Folded
 		c.result.Folded++
@@ -96,16 +103,21 @@ func (c *comparer) compare(older, newer *Value) Node {
 		n.Kind = Added
 	case newer == nil:
 		n.Kind = Removed
-	case older.Type == Object && newer.Type == Object:
+	case older.Type == newer.Type && (older.Type == Object || older.Type == Array):
 		n.Kind = Inside
-		n.Children = c.members(older.Members, newer.Members)
-	case older.Type == Array && newer.Type == Array:
-		n.Kind = Inside
-		n.Children, n.Reordered = c.items(older.Items, newer.Items)
+		n.Children, n.Reordered = c.inside(older, newer)
 	default:
 		n.Kind = Changed
 	}
 	return n
+}
+
+// inside compares what two objects, or two arrays, hold. Other values hold nothing.
+func (c *comparer) inside(older, newer *Value) (nodes []Node, reordered bool) {
+	if older.Type == Object {
+		return c.members(older.Members, newer.Members), false
+	}
+	return c.items(older.Items, newer.Items)
 }
 
 // equal tells that two values mean the same. One that was not taken apart is compared by its text.
@@ -178,10 +190,11 @@ func (c *comparer) members(older, newer []Member) []Node {
 		default:
 			n = c.compare(&older[i].Value, &newer[j].Value)
 		}
+		if i >= 0 {
+			n.Step, n.OldName = Step{Name: older[i].Name, Earlier: olds[i].earlier}, older[i].RawName
+		}
 		if j >= 0 {
-			n.Step = Step{Name: newer[j].Name, Earlier: news[j].earlier}
-		} else {
-			n.Step = Step{Name: older[i].Name, Earlier: olds[i].earlier}
+			n.Step, n.NewName = Step{Name: newer[j].Name, Earlier: news[j].earlier}, newer[j].RawName
 		}
 		nodes = append(nodes, n)
 	})

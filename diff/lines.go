@@ -6,14 +6,16 @@ import "bytes"
 const maxLines = 20_000
 
 // compareLines compares texts, or bytes of any kind, line by line. A line's end is a part of it.
-func compareLines(older, newer []byte) *Result {
+func compareLines(older, newer []byte, o Options) *Result {
 	a, cutA := lines(older)
 	b, cutB := lines(newer)
 	c := comparer{result: &Result{Lines: true, Coarse: cutA || cutB}}
 	n := Node{Kind: Same, Old: &Value{Type: Array, Raw: older, Items: a}, New: &Value{Type: Array, Raw: newer, Items: b}}
-	if !bytes.Equal(older, newer) {
-		n.Kind = Inside
+	if equal := bytes.Equal(older, newer); !equal || o.Whole {
 		n.Children, _ = c.items(a, b)
+		if !equal {
+			n.Kind = Inside
+		}
 	}
 	c.result.Root = n
 	return c.result

@@ -64,6 +64,8 @@ type Change struct {
 	Path Path
 	Old  *Value
 	New  *Value
+	// Items of a Reordered array, in the new order; Step.Old has the one before.
+	Items []Step
 }
 
 // Changes lists the differences in order, at most limit of them, and says how many there are. What was added or removed
@@ -73,7 +75,13 @@ func (r *Result) Changes(limit int) (list []Change, count int) {
 	walk = func(n *Node, path Path) {
 		add := func(kind Kind) {
 			if count++; count <= limit {
-				list = append(list, Change{kind, append(Path(nil), path...), n.Old, n.New})
+				c := Change{Kind: kind, Path: append(Path(nil), path...), Old: n.Old, New: n.New}
+				if kind == Reordered {
+					for _, child := range n.Children {
+						c.Items = append(c.Items, child.Step)
+					}
+				}
+				list = append(list, c)
 			}
 		}
 		switch n.Kind {

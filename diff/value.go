@@ -54,6 +54,19 @@ type Member struct {
 	Value   Value
 }
 
+// Member finds the value of a name in an object; the last one where it stands several times, nil where there is none.
+func (v *Value) Member(name string) *Value {
+	if v == nil {
+		return nil
+	}
+	for i := len(v.Members) - 1; i >= 0; i-- {
+		if v.Members[i].Name == name {
+			return &v.Members[i].Value
+		}
+	}
+	return nil
+}
+
 type hash [16]byte
 
 // notSet tells that a value is missing or says so itself.

@@ -1,12 +1,11 @@
 package receive
 
 import (
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
+
+	"recall/plenigo"
 )
 
 // firstRoom is what a body gets before any of it has come: more than a usual callback (REFERENCE §8), and little enough
@@ -55,30 +54,9 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, room *room) (
 	return body, nil
 }
 
-// mostUnpacked is how many times its size a packed body may have in clear; a callback that somebody packed has about ten.
-const mostUnpacked = 100
-
-// unpack returns the body in clear where it came packed by gzip, and the body as it is where it did not. It returns nothing
-// where the body cannot be unpacked or would be too large. Only the envelope is read from it: what is verified and kept are
-// the bytes that came.
+// unpack returns the body in clear, nothing where it cannot be unpacked or would be too large. Only the envelope is read
+// from it: what is verified and kept are the bytes that came.
 func (h *Handler) unpack(header http.Header, body []byte) []byte {
-	if !packed(header) {
-		return body
-	}
-	most := min(h.maxBody, mostUnpacked*int64(len(body)))
-	reader, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return nil
-	}
-	plain, err := io.ReadAll(io.LimitReader(reader, most+1))
-	if err != nil || int64(len(plain)) > most {
-		return nil
-	}
+	plain, _ := plenigo.Unpack(header, body, h.maxBody)
 	return plain
-}
-
-// packed tells whether a body came packed by gzip, and by nothing else besides.
-func packed(header http.Header) bool {
-	values := header["Content-Encoding"]
-	return len(values) == 1 && (strings.EqualFold(values[0], "gzip") || strings.EqualFold(values[0], "x-gzip"))
 }

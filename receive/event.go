@@ -52,7 +52,7 @@ const largeBody = 64 << 10
 
 // readEnvelope takes a large or packed body apart only while few others are: the parts can need many times its own memory.
 func (h *Handler) readEnvelope(header http.Header, body []byte) plenigo.Envelope {
-	if len(body) > largeBody || packed(header) {
+	if len(body) > largeBody || plenigo.Packed(header) {
 		h.reading <- struct{}{}
 		defer func() { <-h.reading }()
 	}

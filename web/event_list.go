@@ -299,14 +299,6 @@ func isNewType(entityType, callbackType string) bool {
 	return entityType != "" && callbackType != "" && entityType != store.TestEntityType && !plenigo.Known(entityType, callbackType)
 }
 
-// entityURL lists everything that arrived about one entity.
-func entityURL(entityType, id string) string {
-	if entityType == "" {
-		return filterURL(filter.KeyEntity, id)
-	}
-	return filterURL(filter.KeyEntity, strings.ToLower(entityType)+"/"+id)
-}
-
 // typeChoices are offered while a type is typed.
 func typeChoices() []string {
 	var types []string

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"sort"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"recall/plenigo"
@@ -12,11 +14,12 @@ import (
 
 // payloadView is the body in one of three views.
 type payloadView struct {
-	View        string // pretty, text or hex
+	View        string // tree, text or hex
 	Views       []payloadTab
 	ContentType string
 	Size        string
-	Note        string // what the reader should know about this body
+	Notes       []string // what the reader should know about this body
+	Tree        *payloadTree
 	Lines       [][]token
 	Hex         []hexRow
 	Shown       string // how much is shown, when it is not all of it
@@ -29,7 +32,8 @@ type payloadTab struct {
 	Current bool
 }
 
-func newPayloadView(e *store.Event, view string) payloadView {
+// newPayloadView shows a body as far as a page goes. maxBody bounds one that came packed, in clear.
+func newPayloadView(e *store.Event, view string, maxBody int64, now time.Time) payloadView {
 	v := payloadView{
 		ContentType: e.Header.Get("Content-Type"),
 		Size:        size(e.Size),
@@ -43,47 +47,68 @@ func newPayloadView(e *store.Event, view string) payloadView {
 		return v
 	}
 
-	pretty, isJSON := prettyJSON(e.Body)
-	validText := utf8.Valid(e.Body)
+	body, note := unpacked(e, maxBody)
+	if note != "" {
+		v.Notes = append(v.Notes, note)
+	}
+	tree, isJSON := newPayloadTree(body, now)
+	validText := utf8.Valid(body)
 	switch {
 	case !isJSON && !validText:
-		v.Note = "This is not JSON, and not text in UTF-8 either. Bytes that are no text are shown as \\xNN."
+		v.Notes = append(v.Notes, "This is not JSON, and not text in UTF-8 either. Bytes that are no text are shown as \\xNN.")
 	case !isJSON:
-		v.Note = "This is not JSON. It is shown as text."
+		v.Notes = append(v.Notes, "This is not JSON. It is shown as text.")
 	case !validText:
-		v.Note = "Some bytes are not valid UTF-8. They are shown as \\xNN."
+		v.Notes = append(v.Notes, "Some bytes are not valid UTF-8. They are shown as \\xNN.")
 	}
 	v.View = view
-	if v.View != "text" && v.View != "hex" && (v.View != "pretty" || !isJSON) {
+	if v.View != "text" && v.View != "hex" {
 		v.View = "text"
 		if isJSON {
-			v.View = "pretty"
+			v.View = "tree"
 		}
 	}
 	if isJSON {
-		v.addTab(e, "pretty", "Pretty")
+		v.addTab(e, "tree", "Tree")
 	}
 	v.addTab(e, "text", "As sent")
 	v.addTab(e, "hex", "Bytes")
 
 	var whole bool
+	shown := ""
 	switch v.View {
-	case "pretty":
-		v.Lines, whole = pretty.Lines, pretty.Whole
+	case "tree":
+		v.Tree, whole = tree, tree.Whole
+		shown = plural(tree.Nodes, "value", "values")
 	case "text":
-		text := textLines(e.Body)
+		text := textLines(body)
 		v.Lines, whole = text.Lines, text.Whole
+		shown = plural(len(v.Lines), "line", "lines")
 	case "hex":
-		v.Hex, whole = hexRows(e.Body)
+		body = e.Body
+		v.Hex, whole = hexRows(body)
+		shown = size(maxHex)
 	}
 	if !whole {
-		v.Shown = "This page shows the beginning: " + plural(len(v.Lines), "line", "lines")
-		if v.View == "hex" {
-			v.Shown = "This page shows the first " + size(maxHex)
-		}
-		v.Shown += " of a body of " + size(int64(len(e.Body))) + ". The raw bytes are whole."
+		v.Shown = "This page shows the beginning, " + shown + ", of a body of " + size(int64(len(body))) + ". The raw bytes are whole."
 	}
 	return v
+}
+
+// unpacked is a body in clear, and what to say of a packed one. One that cannot be unpacked stays as it is.
+func unpacked(e *store.Event, maxBody int64) (body []byte, note string) {
+	if !plenigo.Packed(e.Header) {
+		return e.Body, ""
+	}
+	plain, err := plenigo.Unpack(e.Header, e.Body, maxBody)
+	if errors.Is(err, plenigo.ErrUnpackedTooLarge) {
+		return e.Body, "This body came packed (Content-Encoding: gzip) and is shown as it came: unpacked it would be larger than this Recall takes in (RECALL_MAX_BODY)."
+	}
+	if err != nil {
+		return e.Body, "This body came with “Content-Encoding: gzip”, but it cannot be unpacked, so it is shown as it came."
+	}
+	return plain, "This body came packed (Content-Encoding: gzip, " + size(int64(len(e.Body))) + ") and is shown unpacked (" +
+		size(int64(len(plain))) + "). Bytes and Raw are as it came; so was it signed."
 }
 
 func (v *payloadView) addTab(e *store.Event, view, name string) {

@@ -102,7 +102,8 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("finding the event after: %w", err)
 	}
 
-	v := newEventView(s.newPage(r, ""), e, source, r.URL.Query().Get("view"))
+	v := newEventView(s.newPage(r, ""), e, source)
+	v.Payload = newPayloadView(e, r.URL.Query().Get("view"), s.MaxBody, v.Now)
 	v.Messages = s.takeFlashes(w, r)
 	v.setDeliveries(deliveries)
 	v.setVerification(e, later)
@@ -120,6 +121,10 @@ func (s *server) findEvent(r *http.Request) (*store.Event, error) {
 	if err != nil || id.String() != r.PathValue("id") {
 		return nil, missing("“" + cut(r.PathValue("id"), 60) + "” is not the id of an event. Ids look like 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b.")
 	}
+	return s.findEventByID(r, id)
+}
+
+func (s *server) findEventByID(r *http.Request, id uuid.UUID) (*store.Event, error) {
 	e, err := s.DB.FindEvent(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, missing("There is no event " + id.String() + ". It may have been erased, or its time to be kept is over.")
@@ -151,7 +156,7 @@ func neighbourURL(p store.EventPage) string {
 	return eventURL(p.Events[0].ID)
 }
 
-func newEventView(p page, e *store.Event, source *store.Source, view string) eventView {
+func newEventView(p page, e *store.Event, source *store.Source) eventView {
 	v := eventView{
 		page:         p,
 		ID:           e.ID.String(),
@@ -166,7 +171,6 @@ func newEventView(p page, e *store.Event, source *store.Source, view string) eve
 		AnsweredTone: statusTone(e.Answered),
 		APIVersion:   e.APIVersion,
 		SHA256:       fmt.Sprintf("%x", e.BodySHA256),
-		Payload:      newPayloadView(e, view),
 		Headers:      headerViews(e.Header, source),
 	}
 	if source.Slug == "" {
@@ -211,7 +215,7 @@ func customerViews(links []plenigo.CustomerLink) []customerView {
 		if !known {
 			i = len(views)
 			at[l.CustomerID] = i
-			views = append(views, customerView{link: link{l.CustomerID, filterURL(filter.KeyCustomer, l.CustomerID)}})
+			views = append(views, customerView{link: link{l.CustomerID, customerURL(l.CustomerID)}})
 		}
 		views[i].Paths = append(views[i].Paths, l.Path)
 	}

@@ -69,6 +69,11 @@ func (s *server) routes() []route {
 		{"GET /events/tail", viewer, s.eventTail},
 		{"GET /events/{id}", viewer, s.eventShow},
 		{"GET /events/{id}/raw", viewer, s.eventRaw},
+		{"GET /events/_compare", viewer, s.compareAsk}, // no id: none has an underscore
+		{"GET /events/{id}/compare/previous", viewer, s.comparePrevious},
+		{"GET /events/{id}/compare/{other}", viewer, s.compareShow},
+		{"GET /entities/{type}/{id}", viewer, s.entityShow},
+		{"GET /customers/{id}", viewer, s.customerShow},
 		{"POST /events/{id}/redispatch", operator, s.eventRedispatch},
 		{"POST /events/{id}/reverify", operator, s.eventReverify},
 		{"GET /reverify", viewer, s.reverifyList},

@@ -41,8 +41,8 @@ func TestEventRow(t *testing.T) {
 		Time:    timeView{"2026-11-24T10:39:37.000Z", "2026-11-24 10:39:37.000 UTC", "1 min ago"},
 		Verdict: mood{toneGood, "check", "Verified"},
 		Entity:  "Customer opt in", Callback: "change", EntityID: "48213",
-		EntityURL: "/events?q=entity:customer_opt_in/48213",
-		Customers: []link{{"48213", "/events?q=customer:48213"}},
+		EntityURL: "/entities/customer_opt_in/48213",
+		Customers: []link{{"48213", "/customers/48213"}},
 		Source:    link{"shop", "/events?q=source:shop"}, Answered: 200, AnsweredTone: toneGood,
 		Signature: "not checked", Size: "0 bytes",
 	}

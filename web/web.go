@@ -40,6 +40,7 @@ type Options struct {
 	Reverify   Reverifier
 	Key        seal.Key        // cookies are signed with a key derived from it
 	PublicURL  string          // where the outside reaches the receiver, for the URLs shown
+	MaxBody    int64           // largest body taken in, in bytes; bounds packed ones when they are shown; 0: 1 MiB
 	Secure     bool            // cookies only over TLS
 	Demo       bool            // marks every page as a demonstration
 	Metrics    http.Handler    // for who is logged in; nil: there are none
@@ -69,6 +70,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 1 << 20
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	return newServer(o).handler(), nil

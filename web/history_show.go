@@ -232,7 +232,7 @@ func (v *historyView) read(r *http.Request, base string, term filter.Term) (hist
 		v.At, v.AtExact = q.at.Format("2006-01-02T15:04:05"), q.at.Format("2006-01-02 15:04:05 UTC")
 	}
 	v.Source, v.Apart = q.source, q.apart
-	v.ListURL = eventQuery{Text: filterText(filter.Filter{Terms: q.terms(term)})}.url()
+	v.ListURL = eventQuery{Text: filter.Filter{Terms: q.terms(term)}.Text()}.url()
 	now := q.newest()
 	now.at, now.atText = time.Time{}, ""
 	v.NowURL = now.url()

@@ -3,6 +3,7 @@ package web
 import (
 	"strings"
 	"time"
+	"unicode"
 
 	"recall/diff"
 	"recall/filter"
@@ -130,7 +131,11 @@ func namesAfter(members []diff.Member) []int {
 	return after
 }
 
+// joinPath adds a name to a path as filters write it.
 func joinPath(at, name string) string {
+	if _, problem := filter.ParsePath(name); problem != "" || strings.ContainsAny(name, `."[]`) {
+		name = quoted(name)
+	}
 	if at == "" {
 		return name
 	}
@@ -150,9 +155,7 @@ func (b *treeBuilder) leads(v *diff.Value, at string, in *diff.Value) (url, titl
 	case entityType != "":
 		return entityURL(entityType, id), "History of this " + words(entityType)
 	case strings.HasSuffix(at, "Id") && at != "entityId":
-		if url := pathFilterURL(at, v, b.now); url != "" {
-			return url, "Events with this value"
-		}
+		return eventQuery{Text: quoted(id)}.url(), "Events with this value anywhere"
 	}
 	return "", ""
 }
@@ -177,22 +180,29 @@ const maxFilterValue = 200
 
 // pathFilterURL lists the events with a value at a path of their payload; "" where the language of filters cannot say so.
 func pathFilterURL(at string, v *diff.Value, now time.Time) string {
-	term := at + ":" + filter.Quote(scalarText(v))
-	f, err := filter.Parse(term, now)
-	if err != nil || len(f.Terms) != 1 || isPlainKey(f.Terms[0].Key) {
-		return ""
+	value := scalarText(v)
+	written := value
+	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return !isPlainRune(r) }) || strings.Contains(value, "..") {
+		written = quoted(value)
 	}
-	return eventQuery{Text: term}.url()
-}
-
-// isPlainKey tells a key of the language from a path that looks like one.
-func isPlainKey(key filter.Key) bool {
-	for _, k := range filter.Keys() {
-		if k.Key == key {
-			return true
+	for _, key := range []string{at, "payload." + at} { // the second where the first is a key of the language
+		f, err := filter.Parse(key+":"+written, now)
+		if err == nil && len(f.Terms) == 1 && f.Terms[0].Key == filter.KeyPayload && len(f.Terms[0].Values) == 1 &&
+			f.Terms[0].Values[0].Op == filter.OpEqual && f.Terms[0].Values[0].Text == value {
+			return eventQuery{Text: key + ":" + written}.url()
 		}
 	}
-	return false
+	return ""
+}
+
+// isPlainRune tells what can stand in a value without quotes and means nothing but itself.
+func isPlainRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-.@", r)
+}
+
+// quoted is a text or name as filters quote it.
+func quoted(text string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
 // valueTokens shows a value as it was sent, shortened where it is very long.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +103,41 @@ func TestTreePathsAndLinks(t *testing.T) {
 	}
 	if len(urls) > 0 {
 		t.Errorf("these lead somewhere too: %v", urls)
+	}
+}
+
+func TestTreeFilters(t *testing.T) {
+	t.Parallel()
+	tree, _ := newPayloadTree([]byte(`{"source":"x","entity":{"email":"anna@example.org","a":["1..2"],"odd \"name":">5","n":1e2,"e":"","z":null,"b":true,"productId":"P 1"}}`), time.Now())
+	got := map[string]string{}
+	var walk func(*treeNode)
+	walk = func(n *treeNode) {
+		for i := range n.Children {
+			walk(&n.Children[i])
+		}
+		if n.Brackets == "" {
+			u, err := url.Parse(n.Filter)
+			must(t, err)
+			got[n.Path] = u.Query().Get("q")
+			if n.Path == "entity.productId" {
+				u, _ = url.Parse(n.URL)
+				got["id"] = u.Query().Get("q")
+			}
+		}
+	}
+	walk(&tree.Root)
+	for path, want := range map[string]string{
+		"source": "payload.source:x", "entity.email": "entity.email:anna@example.org", "entity.a[0]": `entity.a[]:"1..2"`,
+		`entity["odd \"name"]`: `entity."odd \"name":">5"`, "entity.n": "entity.n:1e2", "entity.e": `entity.e:""`, "entity.z": "entity.z:null",
+		"entity.b": "entity.b:true", "entity.productId": `entity.productId:"P 1"`, "id": `"P 1"`,
+	} {
+		if got[path] != want {
+			t.Errorf("%s is filtered by %q, want %q", path, got[path], want)
+		}
+		delete(got, path)
+	}
+	if len(got) > 0 {
+		t.Errorf("these too: %v", got)
 	}
 }
 

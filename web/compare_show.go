@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -40,6 +41,7 @@ type compareSideView struct {
 	EntityURL string
 	Verdict   mood
 	Received  timeView
+	Exact     string
 	ChangedAt string
 }
 
@@ -66,7 +68,7 @@ func (s *server) compareShow(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := compareView{page: s.newPage(r, "Compare two events"), Apart: r.URL.Query().Get("unset") == "apart", Whole: r.URL.Query().Get("show") == "all"}
 	v.Section = "events"
-	v.fill(older, newer, s.MaxBody)
+	v.fill(older, newer, s.MaxBody, habitsOf(r.Context()))
 	sources := [2]*store.Source{}
 	for i, e := range []*store.Event{older, newer} {
 		if sources[i], err = s.sourceOf(r, e.SourceID); err != nil {
@@ -123,8 +125,8 @@ func (s *server) compareAsk(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fill makes the view of two events.
-func (v *compareView) fill(older, newer *store.Event, maxBody int64) {
-	v.Old, v.New = newCompareSide(older, v.page), newCompareSide(newer, v.page)
+func (v *compareView) fill(older, newer *store.Event, maxBody int64, h habits) {
+	v.Old, v.New = newCompareSide(older, v.Now, h), newCompareSide(newer, v.Now, h)
 	v.Heading = "Two events compared"
 	if older.Envelope.EntityID != "" && older.Envelope.EntityID == newer.Envelope.EntityID && strings.EqualFold(older.Envelope.EntityType, newer.Envelope.EntityType) {
 		kind, _ := typeWords(newer.Envelope.EntityType, "")
@@ -176,17 +178,18 @@ func (v *compareView) address(older, newer *store.Event, whole, apart bool) stri
 	return url
 }
 
-func newCompareSide(e *store.Event, p page) compareSideView {
+func newCompareSide(e *store.Event, now time.Time, h habits) compareSideView {
 	v := compareSideView{
 		ID: e.ID.String(), URL: eventURL(e.ID), RawURL: eventURL(e.ID) + "/raw", EntityID: e.Envelope.EntityID,
-		Verdict: verdictMood(e.Verification.Verdict), Received: newTime(e.ReceivedAt(), p.Now),
+		Verdict: verdictMood(e.Verification.Verdict), Received: newTime(e.ReceivedAt(), now),
+		Exact: h.exact(e.ReceivedAt()),
 	}
 	v.Entity, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)
 	if v.EntityID != "" {
 		v.EntityURL = entityURL(e.Envelope.EntityType, v.EntityID)
 	}
 	if !e.Envelope.ChangedAt.IsZero() {
-		v.ChangedAt = exact(e.Envelope.ChangedAt)
+		v.ChangedAt = h.exact(e.Envelope.ChangedAt)
 	}
 	return v
 }

@@ -27,6 +27,7 @@ type historyView struct {
 	Kind        string // what it is, in words
 	ID          string
 	At          string // what stands in the field for a moment; "" now
+	Zone        string // in which the field is read
 	AtExact     string // the moment in words; "" now
 	AtProblem   string
 	NowURL      string
@@ -78,6 +79,7 @@ type historyRow struct {
 	eventRow
 	Current    bool      // the newest state that is known
 	Changed    *timeView // the entity's own time
+	ChangedAt  string    // likewise, where the reader's clock stands
 	Stale      string    // why it must not overwrite what is known
 	Against    string    // page of the event it is compared with
 	AgainstAge string    // when that arrived
@@ -132,9 +134,10 @@ func (q historyQuery) newest() historyQuery {
 	return q
 }
 
-// atLayouts are how a browser, or a person, writes a moment. It is UTC where it does not say.
+// atLayouts are how a browser, or a person, writes a moment.
 var atLayouts = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02T15:04:05.999", time.RFC3339Nano, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
 
+// parseHistoryQuery reads the address. A moment without a zone is one of the reader's own.
 func parseHistoryQuery(r *http.Request, base string) (q historyQuery, problem string, err error) {
 	v := r.URL.Query()
 	ids, err := parseEventQuery(v)
@@ -147,13 +150,13 @@ func parseHistoryQuery(r *http.Request, base string) (q historyQuery, problem st
 		return q, "", nil
 	}
 	for _, layout := range atLayouts {
-		at, err := time.Parse(layout, text)
+		at, err := time.ParseInLocation(layout, text, habitsOf(r.Context()).zone())
 		if err == nil && at.Year() >= 1970 && at.Year() <= 9999 {
-			q.at, q.atText = at.UTC(), text
+			q.at, q.atText = at.UTC(), at.UTC().Format(time.RFC3339Nano) // an address means one moment, whoever opens it
 			return q, "", nil
 		}
 	}
-	return q, "“" + cut(text, 60) + "” is no time. Write 2026-11-24 10:00:00, in UTC.", nil
+	return q, "“" + cut(text, 60) + "” is no time. Write it as 2026-11-24 10:00:00.", nil
 }
 
 // known is the bound of the ids of what had arrived at a moment; all of them where none is asked for.
@@ -227,9 +230,10 @@ func (v *historyView) read(r *http.Request, base string, term filter.Term) (hist
 	if err != nil {
 		return q, err
 	}
-	v.AtProblem, v.At = problem, r.URL.Query().Get("at")
+	h := habitsOf(r.Context())
+	v.AtProblem, v.Zone = problem, h.zone().String()
 	if !q.at.IsZero() {
-		v.At, v.AtExact = q.at.Format("2006-01-02T15:04:05"), q.at.Format("2006-01-02 15:04:05 UTC")
+		v.At, v.AtExact = q.at.In(h.zone()).Format("2006-01-02T15:04:05"), h.exact(q.at)
 	}
 	v.Source, v.Apart = q.source, q.apart
 	v.ListURL = eventQuery{Text: filter.Filter{Terms: q.terms(term)}.Text()}.url()
@@ -272,12 +276,12 @@ func (s *server) history(w http.ResponseWriter, r *http.Request, v historyView, 
 	if err != nil {
 		return err
 	}
-	v.fill(q, events, current, s.MaxBody)
+	v.fill(q, events, current, s.MaxBody, habitsOf(r.Context()))
 	return s.render(w, r, http.StatusOK, historyPage(v))
 }
 
 // fill makes the view of what was found.
-func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uuid.UUID, maxBody int64) {
+func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uuid.UUID, maxBody int64, h habits) {
 	v.Count = len(events.Events)
 	slugs := map[string]bool{}
 	for i := range events.Events {
@@ -288,12 +292,12 @@ func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uui
 			one.source = e.Source
 			v.Sources = append(v.Sources, link{e.Source, one.url()})
 		}
-		name := dayName(e.ReceivedAt, v.Now)
+		name := h.dayName(e.ReceivedAt, v.Now)
 		if len(v.Days) == 0 || v.Days[len(v.Days)-1].Name != name {
 			v.Days = append(v.Days, historyDay{Name: name})
 		}
 		day := &v.Days[len(v.Days)-1]
-		day.Rows = append(day.Rows, newHistoryRow(e, events.Bodies, q.apart, maxBody, v.Now))
+		day.Rows = append(day.Rows, newHistoryRow(e, events.Bodies, q.apart, maxBody, v.Now, h))
 		last := &day.Rows[len(day.Rows)-1]
 		last.Current = e.ID == current && e.ID != uuid.Nil
 	}
@@ -324,14 +328,14 @@ func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uui
 // briefLength is how many differences a row names.
 const briefLength = 3
 
-func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apart bool, maxBody int64, now time.Time) historyRow {
-	row := historyRow{eventRow: newEventRow(&e.EventSummary, now)}
+func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apart bool, maxBody int64, now time.Time, h habits) historyRow {
+	row := historyRow{eventRow: newEventRow(&e.EventSummary, eventQuery{}, now, h)}
 	if !e.ChangedAt.IsZero() {
 		at := newTime(e.ChangedAt, now)
-		row.Changed = &at
+		row.Changed, row.ChangedAt = &at, h.exact(e.ChangedAt)
 	}
 	if e.Held != uuid.Nil {
-		row.Against, row.AgainstAge = eventURL(e.Held), exact((&store.Event{ID: e.Held}).ReceivedAt())
+		row.Against, row.AgainstAge = eventURL(e.Held), h.exact((&store.Event{ID: e.Held}).ReceivedAt())
 		row.CompareURL = compareURL(e.Held, e.ID)
 	}
 	if !e.AcceptedNow() {
@@ -339,7 +343,7 @@ func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apa
 		return row
 	}
 	if e.Stale {
-		row.Stale = "Out of date when it came: the state of " + exact(e.HeldAt) + " was known already."
+		row.Stale = "Out of date when it came: the state of " + h.exact(e.HeldAt) + " was known already."
 	}
 	if e.Held == uuid.Nil {
 		if e.EntityType == "" || e.EntityID == "" {
@@ -375,7 +379,7 @@ func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apa
 func (s *server) newStateView(r *http.Request, key store.EntityKey, q historyQuery, e *store.Event, of time.Time) (*stateView, error) {
 	now := s.Now()
 	v := &stateView{
-		Event: eventURL(e.ID), Of: newTime(of, now), OfExact: exact(of), Received: newTime(e.ReceivedAt(), now),
+		Event: eventURL(e.ID), Of: newTime(of, now), OfExact: habitsOf(r.Context()).exact(of), Received: newTime(e.ReceivedAt(), now),
 		Payload: newPayloadView(e, "", s.MaxBody, now),
 	}
 	_, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)

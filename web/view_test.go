@@ -42,7 +42,7 @@ func TestEventRow(t *testing.T) {
 		Verdict: mood{toneGood, "check", "Verified"},
 		Entity:  "Customer opt in", Callback: "change", EntityID: "48213",
 		EntityURL: "/entities/customer_opt_in/48213",
-		Customers: []link{{"48213", "/customers/48213"}},
+		Customers: []link{{"48213", "/events?q=customer:48213"}},
 		Source:    link{"shop", "/events?q=source:shop"}, Answered: 200, AnsweredTone: toneGood,
 		Signature: "not checked", Size: "0 bytes",
 	}

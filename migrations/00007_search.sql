@@ -2,7 +2,7 @@
 -- behind, from what events hold, and can be made anew at any time (store/search_index.go). What it does not hold yet is
 -- scanned, and every event it names is checked, so it may be behind and may name too many, and nothing wrong is shown.
 --
--- A segment is a few thousand events that were committed one after another. Its postings say for each of 2^20 numbers,
+-- A segment is a few thousand events that were committed one after another. Its postings say for each of 2^24 numbers,
 -- which words, values and ids are hashed to, the places of the events that hold it.
 
 -- +goose Up

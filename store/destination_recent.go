@@ -9,7 +9,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
 )
 
 // recentDeliveries is among how many deliveries, of the newest events, those of one destination are looked for.

@@ -43,6 +43,16 @@ func nextID(id uuid.UUID) uuid.UUID {
 	return uuid.Max
 }
 
+// previousID is the greatest id that is smaller.
+func previousID(id uuid.UUID) uuid.UUID {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]--; id[i] != 0xff {
+			return id
+		}
+	}
+	return uuid.Nil
+}
+
 // idFrom is the smallest id of the events received at a time or later. Ids carry whole milliseconds.
 func idFrom(t time.Time) uuid.UUID { return IDAt(t.Add(time.Millisecond - time.Nanosecond)) }
 
@@ -52,12 +62,17 @@ type eventFilter struct {
 	conditions []string
 	args       pgx.NamedArgs
 	ids        idRange
-	plan       searchPlan // how the search index finds them
+	rest       filter.Filter // terms that are no matter of columns: they are looked at in memory
+	plan       searchPlan    // how the search index finds them
 }
+
+// inMemory are the keys of which only the bytes that came tell: PostgreSQL reads neither every body nor every number as
+// filter does.
+var inMemory = []filter.Key{filter.KeyText, filter.KeyPayload, filter.KeyHeader}
 
 // newEventFilter looks up which sources the filter names, removed ones included, and writes the condition.
 func newEventFilter(ctx context.Context, q querier, f filter.Filter) (*eventFilter, error) {
-	slugs, err := findSlugs(ctx, q)
+	named, err := findNames(ctx, q, f)
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +82,20 @@ func newEventFilter(ctx context.Context, q querier, f filter.Filter) (*eventFilt
 			w.received(t)
 			continue
 		}
-		condition := "(" + w.term(t, slugs) + ")"
+		if slices.Contains(inMemory, t.Key) {
+			w.rest.Terms = append(w.rest.Terms, t)
+			continue
+		}
+		if t.Key == filter.KeyReceived && !t.Negated && len(t.Values) > 0 {
+			w.receivedWithin(t.Values)
+		}
+		condition := "(" + w.term(t, named) + ")"
 		if t.Negated {
 			condition = "NOT " + condition
 		}
 		w.conditions = append(w.conditions, condition)
 	}
-	if w.plan, err = newSearchPlan(ctx, q, f, slugs); err != nil {
+	if w.plan, err = newSearchPlan(ctx, q, f, named); err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -101,12 +123,55 @@ func (w *eventFilter) received(t filter.Term) {
 	}
 }
 
+// receivedWithin narrows the ids to what spans all of some times.
+func (w *eventFilter) receivedWithin(values []filter.Value) {
+	span := idRange{from: uuid.Max}
+	for _, v := range values {
+		in := within(v)
+		if compareIDs(in.from, span.from) < 0 {
+			span.from = in.from
+		}
+		if compareIDs(in.to, span.to) > 0 {
+			span.to = in.to
+		}
+	}
+	w.ids.atLeast(span.from)
+	w.ids.below(span.to)
+}
+
+// within are the ids of the events received at Time or later and before Until.
+func within(v filter.Value) idRange {
+	ids := idRange{from: idFrom(v.Time), to: uuid.Max}
+	if !v.Until.IsZero() {
+		ids.to = idFrom(v.Until)
+	}
+	return ids
+}
+
+func (w *eventFilter) between(column string, low, high int64) string {
+	return column + " BETWEEN " + w.arg(low) + "::bigint AND " + w.arg(high) + "::bigint"
+}
+
+// delivered asks for an event's deliveries. Their partitions are told the range again: PostgreSQL does not carry it over.
+func (w *eventFilter) delivered(v filter.Value, named names) string {
+	condition := `EXISTS (
+			SELECT FROM deliveries d
+			WHERE d.event_id = e.id AND d.event_id >= @from AND d.event_id < @to`
+	if v.Destination != "" {
+		condition += " AND " + anyOf(w, "d.destination_id", named.destinations[v.Destination])
+	}
+	if v.State == filter.DeliveryNone {
+		return "NOT " + condition + ")"
+	}
+	return condition + " AND " + anyOf(w, "d.state::text", filter.DeliveryStates(v.State)) + ")"
+}
+
 // term writes a term that is not negated. No column compared is ever NULL, so NOT turns it round.
-func (w *eventFilter) term(t filter.Term, slugs map[int64]string) string {
+func (w *eventFilter) term(t filter.Term, named names) string {
 	switch t.Key {
 	case filter.KeySource:
 		var ids []int64
-		for id, slug := range slugs {
+		for id, slug := range named.slugs {
 			if slices.ContainsFunc(t.Values, func(v filter.Value) bool { return v.Text == slug }) {
 				ids = append(ids, id)
 			}
@@ -121,6 +186,25 @@ func (w *eventFilter) term(t filter.Term, slugs map[int64]string) string {
 		})
 	case filter.KeyReason:
 		return anyOf(w, "e.reason", texts(t.Values))
+	case filter.KeySignature:
+		return anyOf(w, "e.signature", texts(t.Values))
+	case filter.KeyVersion:
+		return anyOf(w, "e.api_version", texts(t.Values))
+	case filter.KeySize:
+		return w.any(t.Values, func(v filter.Value) string { return w.between("e.size", v.Min, v.Max) })
+	case filter.KeyAnswered:
+		return w.any(t.Values, func(v filter.Value) string { return w.between("e.answered", v.Min, v.Max) })
+	case filter.KeyRepeat:
+		return w.any(t.Values, func(v filter.Value) string { return "(e.repeat_of IS NOT NULL) = " + w.arg(v.Yes) })
+	case filter.KeyUnexpected:
+		return w.any(t.Values, func(v filter.Value) string { return "e.unexpected_type = " + w.arg(v.Yes) })
+	case filter.KeyReceived:
+		return w.any(t.Values, func(v filter.Value) string {
+			in := within(v)
+			return "e.id >= " + w.arg(in.from) + " AND e.id < " + w.arg(in.to)
+		})
+	case filter.KeyDelivery:
+		return w.any(t.Values, func(v filter.Value) string { return w.delivered(v, named) })
 	case filter.KeyType:
 		return w.any(t.Values, func(v filter.Value) string {
 			return w.upper("e.entity_type", v.EntityType) + " AND " + w.upper("e.callback_type", v.CallbackType)

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -17,12 +18,6 @@ import (
 	"recall/store/storetest"
 	"recall/verify"
 )
-
-// inSQL are the keys that the store evaluates.
-var inSQL = []filter.Key{
-	filter.KeySource, filter.KeyVerdict, filter.KeyReason, filter.KeyType, filter.KeyEntity, filter.KeyCustomer, filter.KeySender,
-	filter.KeyAfter, filter.KeyBefore, filter.KeyID,
-}
 
 // Words that random events and filters are made of, so that they often meet. Letters beyond ASCII have no case here.
 var (
@@ -46,6 +41,14 @@ func randomEvent(random *rand.Rand, sources []int64) *store.Event {
 		at = noon.Add(time.Duration(random.IntN(4)) * time.Millisecond) // many at about one moment
 	}
 	e := arrived(at, fmt.Sprint(random.Uint64()), ofSource(pick(random, sources)))
+	e.Body = []byte(pick(random, []string{"", "no JSON: Anna Müller 7", "{", randomBody(random), randomBody(random), randomBody(random), randomBody(random)}))
+	e.Body = append(e.Body, strings.Repeat(" ", random.IntN(1000))...) // seldom equal
+	e.BodySHA256, e.Size = sha256.Sum256(e.Body), int64(len(e.Body))
+	e.Header.Set("X-Test", pick(random, []string{"one", "two", "some words", ""}))
+	e.Header.Set("Content-Length", "17")
+	e.APIVersion = pick(random, []string{"", "20240827", "2024"})
+	e.Answered, e.UnexpectedType = pick(random, []int{200, 401, 503}), random.IntN(3) == 0
+	e.Verification.Signature = pick(random, []verify.Status{verify.Valid, verify.Mismatch})
 	e.Verification.Verdict = pick(random, verdicts)
 	if e.Verification.Verdict != verify.Verified {
 		e.Verification.Reason = verify.Reason(pick(random, reasons))
@@ -60,11 +63,20 @@ func randomEvent(random *rand.Rand, sources []int64) *store.Event {
 	return e
 }
 
+// randomBody is JSON with what filters ask for.
+func randomBody(random *rand.Rand) string {
+	value := func() string {
+		return pick(random, []string{`"Anna Müller"`, `"anna@example.org"`, `"ANNA@EXAMPLE.ORG"`, `1.50`, `1.5`, `2e0`, `7`, `1e999`, `""`, `null`, `true`, `"P1"`, `"p2\u0000"`, `"2026-03-04T12:00:00Z"`, `"m\u00fcller"`})
+	}
+	return fmt.Sprintf(`{"entity":{"email":%s,"n":%s,"items":[{"p":%s},{"p":%s}],"when":%s}}`, value(), value(), value(), value(), value())
+}
+
 // randomText is a filter as a person writes it.
 func randomText(random *rand.Rand, events []*store.Event) string {
 	var terms []string
 	for range random.IntN(4) {
-		key := pick(random, inSQL)
+		key := pick(random, filter.Keys()).Key
+		name := string(key)
 		var values []string
 		for range 1 + random.IntN(3) {
 			value := ""
@@ -94,13 +106,39 @@ func randomText(random *rand.Rand, events []*store.Event) string {
 				if random.IntN(8) == 0 {
 					value = pick(random, []string{"1970-01-01", "9999-12-31"})
 				}
+			case filter.KeyReceived:
+				at := pick(random, events).ReceivedAt()
+				value = pick(random, []string{at.Format("2006-01-02"), ">=" + at.Format(time.RFC3339Nano), "<" + at.Format("2006-01-02"), "2026-03-05..2026-03-10"})
+			case filter.KeyText:
+				value = pick(random, []string{"müller", "Anna", "ANNA MÜLLER", "anna example", "7", "1.50", "none such", "true"})
+			case filter.KeyPayload:
+				name = pick(random, []string{"entity.email", "entity.n", "entity.items[].p", "Entity.ITEMS.P", "entity.when", "entity.none"})
+				value = pick(random, []string{"anna@example.org", "1.5", "15e-1", ">1", "1..2", "P1", "p2", "*", "~müller", "null", "true", ">2026-01-01", "\"\""})
+			case filter.KeyHeader:
+				name = pick(random, []string{"header.x-test", "header.content-length", "header.none"})
+				value = pick(random, []string{"one", "TWO", "*", "~words", "17"})
+			case filter.KeySize:
+				value = pick(random, []string{">100", "<=120", "1..150", "140", ">1mb"})
+			case filter.KeyRepeat, filter.KeyUnexpected:
+				value = pick(random, []string{"yes", "no"})
+			case filter.KeySignature:
+				value = pick(random, []string{"valid", "mismatch", "missing"})
+			case filter.KeyAnswered:
+				value = pick(random, []string{"200", "4xx", ">=400", "500..599"})
+			case filter.KeyVersion:
+				value = pick(random, []string{"20240827", "20230101"})
+			case filter.KeyDelivery:
+				value = pick(random, []string{"failed", "crm/succeeded", "crm/*", "none", "crm/none", "pending", "erp/failed", "nobody/none", "*"})
 			case filter.KeyID:
 				value = strings.ToUpper(pick(random, events).ID.String())
 			}
-			values = append(values, filter.Quote(value))
+			if key != filter.KeyPayload && key != filter.KeyHeader && key != filter.KeySize && key != filter.KeyAnswered && key != filter.KeyReceived {
+				value = filter.Quote(value)
+			}
+			values = append(values, value)
 		}
 		minus := pick(random, []string{"", "", "-"})
-		terms = append(terms, minus+string(key)+":"+strings.Join(values, ","))
+		terms = append(terms, minus+name+":"+strings.Join(values, ","))
 	}
 	return strings.Join(terms, " ")
 }
@@ -110,6 +148,8 @@ func subjectOf(e *store.Event, slug string) filter.Subject {
 	s := filter.Subject{
 		ID: e.ID.String(), Source: slug, Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
 		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID, Sender: e.Sender, ReceivedAt: e.ReceivedAt(),
+		Header: e.Header, Payload: filter.NewPayload(e.Body), Size: e.Size, Repeat: e.RepeatOf != uuid.Nil, Signature: string(e.Verification.Signature),
+		Answered: e.Answered, Version: e.APIVersion, Unexpected: e.UnexpectedType,
 	}
 	for _, link := range e.Envelope.Customers {
 		s.Customers = append(s.Customers, link.CustomerID)
@@ -136,13 +176,32 @@ func TestFilterFindsWhatMatches(t *testing.T) {
 	for range 200 {
 		events = append(events, randomEvent(random, ids))
 	}
+	destinations := map[string]int64{}
+	for _, name := range []string{"crm", "erp"} {
+		d := &store.Destination{Name: name, URL: "https://example.org/", Timeout: time.Second, Signing: store.SigningNone, State: store.DestinationActive}
+		must(t, db.CreateDestination(t.Context(), d))
+		destinations[name] = d.ID
+	}
+	delivered := map[uuid.UUID][]filter.Delivery{}
+	deliverSome := func(events []*store.Event) {
+		for _, e := range events {
+			for range random.IntN(3) {
+				name, state := pick(random, []string{"crm", "erp"}), pick(random, []store.DeliveryState{store.DeliveryPending, store.DeliverySucceeded, store.DeliveryExhausted, store.DeliveryWaiting})
+				deliver(t, db, &store.Delivery{EventID: e.ID, DestinationID: destinations[name], Trigger: store.TriggerManual, State: state})
+				delivered[e.ID] = append(delivered[e.ID], filter.Delivery{Destination: name, State: string(state)})
+			}
+		}
+	}
 	record(t, db, events...)
+	deliverSome(events)
 
 	check := func(what string, f filter.Filter) (found int) {
 		t.Helper()
 		want := map[uuid.UUID]bool{}
 		for _, e := range events {
-			if f.Match(subjectOf(e, slugOf[e.SourceID])) {
+			subject := subjectOf(e, slugOf[e.SourceID])
+			subject.Deliveries = delivered[e.ID]
+			if f.Match(subject) {
 				want[e.ID] = true
 			}
 		}
@@ -179,6 +238,7 @@ func TestFilterFindsWhatMatches(t *testing.T) {
 			more = append(more, randomEvent(random, ids))
 		}
 		record(t, db, more...)
+		deliverSome(more)
 		events = append(events, more...)
 		must(t, db.IndexSegments(t.Context(), 16))
 	}
@@ -186,7 +246,8 @@ func TestFilterFindsWhatMatches(t *testing.T) {
 
 	// Filters that nobody can write, only make.
 	var odd []filter.Term
-	for _, key := range inSQL {
+	for _, help := range filter.Keys() {
+		key := help.Key
 		odd = append(odd, filter.Term{Key: key})
 		for _, text := range []string{"x\x00", "\xff", "'", "0192B1F4-7A3C-7000-8000-000000000000", "urn:uuid:" + events[0].ID.String()} {
 			odd = append(odd, filter.Term{Key: key, Values: []filter.Value{{Text: text, ID: text, EntityType: text, CallbackType: text}}})

@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"recall/filter"
 )
 
 // indexed is what the search index holds at the moment of a query: every event with from ≤ id < to. The others are scanned.
@@ -71,21 +74,33 @@ func find[T any](ctx context.Context, s *search, selected string, scan pgx.RowTo
 	if err != nil {
 		return nil, uuid.Nil, err
 	}
-	take := func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, err error) {
+	take := func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, stopped uuid.UUID, err error) {
 		args := s.arguments(ids, limit-len(found))
 		maps.Copy(args, more)
-		rows, err := s.q.Query(ctx, s.sql(selected, order, and...), args)
-		if err != nil {
-			return false, err
+		if len(s.rest.Terms) > 0 {
+			var matching []uuid.UUID
+			if matching, stopped, err = s.match(ctx, order, args, and...); len(matching) == 0 {
+				return false, stopped, err
+			}
+			args["matching"] = matching
+			and = append(and, "e.id = ANY(@matching)")
 		}
-		found, err = pgx.AppendRows(found, rows, scan)
-		return len(found) >= limit, err
+		rows, failed := s.q.Query(ctx, s.sql(selected, order, and...)+" LIMIT @limit", args)
+		if failed != nil {
+			return false, uuid.Nil, failed
+		}
+		if found, failed = pgx.AppendRows(found, rows, scan); failed != nil {
+			return false, uuid.Nil, failed
+		}
+		return len(found) >= limit, stopped, err
 	}
 	for _, p := range parts {
 		if len(found) >= limit {
 			break
 		}
-		if p.indexed {
+		if p.named != nil {
+			stopped, err = s.takeNamed(p.ids, p.named, order, take)
+		} else if p.indexed {
 			stopped, err = s.lookUp(ctx, p.ids, order, take)
 		} else {
 			stopped, err = s.scan(ctx, p.ids, order, take)
@@ -97,13 +112,47 @@ func find[T any](ctx context.Context, s *search, selected string, scan pgx.RowTo
 	return found, uuid.Nil, nil
 }
 
-// taker takes the events of a range that fulfil the filter, and further conditions, and tells when there are enough.
-type taker func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, err error)
+// taker takes the events of a range that fulfil the filter, and further conditions, and tells when there are enough, or with
+// errSearching where the time was over.
+type taker func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, stopped uuid.UUID, err error)
+
+// match returns the events of a query that fulfil the terms which are looked at in memory, as many as @limit says.
+func (s *search) match(ctx context.Context, order walk, args pgx.NamedArgs, and ...string) (matching []uuid.UUID, stopped uuid.UUID, err error) {
+	header := "''::bytea"
+	if slices.ContainsFunc(s.rest.Terms, func(t filter.Term) bool { return t.Key == filter.KeyHeader }) {
+		header = "e.header"
+	}
+	rows, err := s.q.Query(ctx, s.sql("SELECT e.id, "+header+", e.body FROM events e", order, and...), args)
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	defer rows.Close()
+	for limit := args["limit"].(int); len(matching) < limit && rows.Next(); {
+		var id uuid.UUID
+		var header, body pgtype.DriverBytes // valid until the next row
+		if err := rows.Scan(&id, &header, &body); err != nil {
+			return nil, uuid.Nil, err
+		}
+		subject := filter.Subject{Payload: filter.NewPayload(body)}
+		if subject.Header, err = decodeHeader(header); err != nil {
+			return nil, uuid.Nil, err
+		}
+		if s.rest.Match(subject) {
+			matching = append(matching, id)
+		}
+		if s.over() {
+			return matching, id, errSearching
+		}
+	}
+	rows.Close()
+	return matching, uuid.Nil, rows.Err()
+}
 
 // part is a range of ids that is searched in one way.
 type part struct {
 	ids     idRange
 	indexed bool
+	named   []uuid.UUID
 }
 
 // parts are a range in the order of walking: what is newest is scanned, what is indexed looked up, and what was there
@@ -111,6 +160,9 @@ type part struct {
 func (s *search) parts(ctx context.Context, ids idRange, order walk) ([]part, error) {
 	if !s.plan.narrows() {
 		return []part{{ids: ids}}, nil
+	}
+	if s.plan.named != nil {
+		return []part{{ids: ids, named: s.plan.named}}, nil
 	}
 	in, err := findIndexed(ctx, s.q)
 	if err != nil {
@@ -144,14 +196,9 @@ func (s *search) lookUp(ctx context.Context, ids idRange, order walk, take taker
 		if err != nil || len(named) == 0 {
 			return uuid.Nil, err
 		}
-		span := idRange{from: named[0], to: named[len(named)-1]}
-		if order == newestFirst {
-			span.from, span.to = span.to, span.from
-		}
-		span.to = nextID(span.to)
-		full, err := take(span, pgx.NamedArgs{"named": named}, "e.id = ANY(@named)")
+		full, stopped, err := take(walkedSpan(named, order), pgx.NamedArgs{"named": named}, "e.id = ANY(@named)")
 		if err != nil || full {
-			return uuid.Nil, err
+			return stopped, err
 		}
 		if s.over() {
 			return named[len(named)-1], errSearching
@@ -159,30 +206,61 @@ func (s *search) lookUp(ctx context.Context, ids idRange, order walk, take taker
 	}
 }
 
+// walkedSpan is the range of some ids in the order of walking.
+func walkedSpan(ids []uuid.UUID, order walk) idRange {
+	first, last := ids[0], ids[len(ids)-1]
+	if order == newestFirst {
+		first, last = last, first
+	}
+	return idRange{from: first, to: nextID(last)}
+}
+
+// takeNamed is lookUp for ids that are known, ascending.
+func (s *search) takeNamed(ids idRange, named []uuid.UUID, order walk, take taker) (stopped uuid.UUID, err error) {
+	begin, _ := slices.BinarySearchFunc(named, ids.from, compareIDs)
+	end, _ := slices.BinarySearchFunc(named, ids.to, compareIDs)
+	named = slices.Clone(named[begin:max(begin, end)])
+	slices.SortFunc(named, order.compare)
+	for some := range slices.Chunk(named, resolvedOne) {
+		full, stopped, err := take(walkedSpan(some, order), pgx.NamedArgs{"named": some}, "e.id = ANY(@named)")
+		if err != nil || full {
+			return stopped, err
+		}
+		if s.over() {
+			return some[len(some)-1], errSearching
+		}
+	}
+	return uuid.Nil, nil
+}
+
 const (
 	firstWindow = 4000   // events
 	maxWindow   = 64_000 // what is scanned between two looks at the clock
+	readWindow  = 2000   // where the bodies are read
 )
 
 // scan passes the events on that fulfil the filter, as long as take wants more. It goes through the ids in windows.
 func (s *search) scan(ctx context.Context, ids idRange, order walk, take taker) (stopped uuid.UUID, err error) {
 	for size := firstWindow; ; size = min(2*size, maxWindow) {
+		if len(s.rest.Terms) > 0 {
+			size = readWindow
+		}
 		window, rest := ids, idRange{}
-		if len(s.conditions) > 0 {
+		if len(s.conditions)+len(s.rest.Terms) > 0 {
 			if window, rest, err = s.window(ctx, ids, order, size); err != nil {
 				return uuid.Nil, err
 			}
 		}
-		full, err := take(window, nil)
+		full, stopped, err := take(window, nil)
 		if err != nil || full || rest == (idRange{}) {
-			return uuid.Nil, err
+			return stopped, err
 		}
 		ids = rest
 		if s.over() {
 			if order == newestFirst {
 				return ids.to, errSearching
 			}
-			return ids.from, errSearching
+			return previousID(ids.from), errSearching
 		}
 	}
 }
@@ -229,6 +307,5 @@ func (w *eventFilter) sql(selected string, order walk, and ...string) string {
 	return selected + `
 		WHERE ` + strings.Join(conditions, `
 		AND `) + `
-		ORDER BY e.id ` + string(order) + `
-		LIMIT @limit`
+		ORDER BY e.id ` + string(order)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
@@ -18,16 +19,20 @@ const maxAlternatives = 100
 type searchPlan struct {
 	classes []int16 // nil: any
 	groups  [][][]term
+	named   []uuid.UUID // where these few are all that can: ascending; nil: not known
 }
 
 // narrows tells whether the index can leave any event out.
-func (p *searchPlan) narrows() bool { return p.classes != nil || len(p.groups) > 0 }
+func (p *searchPlan) narrows() bool { return p.classes != nil || len(p.groups) > 0 || p.named != nil }
 
 // ofClass are the keys that an event's class decides.
-var ofClass = []filter.Key{filter.KeySource, filter.KeyVerdict, filter.KeyReason, filter.KeyType}
+var ofClass = []filter.Key{
+	filter.KeySource, filter.KeyVerdict, filter.KeyReason, filter.KeySignature, filter.KeyType, filter.KeyVersion,
+	filter.KeyAnswered, filter.KeyRepeat, filter.KeyUnexpected,
+}
 
-// newSearchPlan reads what the index can use from a filter. slugs are those of all sources.
-func newSearchPlan(ctx context.Context, q querier, f filter.Filter, slugs map[int64]string) (searchPlan, error) {
+// newSearchPlan reads what the index can use from a filter.
+func newSearchPlan(ctx context.Context, q querier, f filter.Filter, named names) (searchPlan, error) {
 	var p searchPlan
 	var common filter.Filter
 	for _, t := range f.Terms {
@@ -37,6 +42,11 @@ func newSearchPlan(ctx context.Context, q querier, f filter.Filter, slugs map[in
 		}
 		if t.Negated || len(t.Values) > maxAlternatives {
 			continue
+		}
+		if t.Key == filter.KeyDelivery && p.named == nil {
+			if err := p.nameOpen(ctx, q, t); err != nil {
+				return p, err
+			}
 		}
 		if group := alternatives(t); len(group) > 0 {
 			p.groups = append(p.groups, group)
@@ -51,7 +61,7 @@ func newSearchPlan(ctx context.Context, q querier, f filter.Filter, slugs map[in
 	}
 	p.classes = []int16{otherClass}
 	for id, c := range classes {
-		if common.Match(c.subject(slugs)) {
+		if common.Match(c.subject(named.slugs)) {
 			p.classes = append(p.classes, id)
 		}
 	}
@@ -65,44 +75,76 @@ func newSearchPlan(ctx context.Context, q querier, f filter.Filter, slugs map[in
 // subject is any event of the class, as far as ofClass goes.
 func (c class) subject(slugs map[int64]string) filter.Subject {
 	return filter.Subject{
-		Source: slugs[c.SourceID], Verdict: c.Verdict, Reason: c.Reason, EntityType: c.EntityType, CallbackType: c.CallbackType,
+		Source: slugs[c.SourceID], Verdict: c.Verdict, Reason: c.Reason, Signature: c.Signature, Answered: c.Answered,
+		EntityType: c.EntityType, CallbackType: c.CallbackType, Version: c.APIVersion, Repeat: c.Repeat, Unexpected: c.UnexpectedType,
 	}
 }
 
-// alternatives are the terms of which an event must hold those of one alternative; none where the index cannot tell.
-func alternatives(t filter.Term) [][]term {
-	var group [][]term
-	for _, v := range t.Values {
-		switch t.Key {
-		case filter.KeyEntity:
-			if v.ID == "" { // events without an entity are not listed
-				return nil
+// names are what filters call sources and destinations by.
+type names struct {
+	slugs        map[int64]string // of every source, removed ones too; a slug may have been used again
+	destinations map[string][]int64
+}
+
+// findNames looks up the names that a filter needs.
+func findNames(ctx context.Context, q querier, f filter.Filter) (names, error) {
+	n := names{slugs: map[int64]string{}, destinations: map[string][]int64{}}
+	for table, key := range map[string]filter.Key{"SELECT id, slug FROM sources": filter.KeySource, "SELECT id, name FROM destinations": filter.KeyDelivery} {
+		if !slices.ContainsFunc(f.Terms, func(t filter.Term) bool { return t.Key == key }) {
+			continue
+		}
+		rows, err := q.Query(ctx, table)
+		if err != nil {
+			return n, fmt.Errorf("finding names: %w", err)
+		}
+		var id int64
+		var name string
+		_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
+			if key == filter.KeySource {
+				n.slugs[id] = name
+			} else {
+				n.destinations[name] = append(n.destinations[name], id)
 			}
-			group = append(group, []term{newTerm(termEntity, v.ID)})
-		case filter.KeyCustomer:
-			group = append(group, []term{newTerm(termCustomer, v.ID)})
-		default:
 			return nil
+		})
+		if err != nil {
+			return n, fmt.Errorf("finding names: %w", err)
 		}
 	}
-	return group
+	return n, nil
 }
 
-// findSlugs returns the slugs of all sources, removed ones too. A slug may have been used again.
-func findSlugs(ctx context.Context, q querier) (map[int64]string, error) {
-	rows, err := q.Query(ctx, `SELECT id, slug FROM sources`)
-	if err != nil {
-		return nil, fmt.Errorf("finding sources: %w", err)
+// maxNamed bounds the events that are named one by one.
+const maxNamed = 10_000
+
+// openStates are the deliveries that have an index of their own (deliveries_open): there are few.
+var openStates = []string{"pending", "sending", "waiting", "exhausted"}
+
+// nameOpen names the events that have a delivery which a term asks for, where it asks for open ones only and there are few.
+func (p *searchPlan) nameOpen(ctx context.Context, q querier, t filter.Term) error {
+	var states []string
+	for _, v := range t.Values {
+		of := filter.DeliveryStates(v.State)
+		if len(of) == 0 || slices.ContainsFunc(of, func(s string) bool { return !slices.Contains(openStates, s) }) {
+			return nil
+		}
+		states = append(states, of...)
 	}
-	slugs := map[int64]string{}
-	var id int64
-	var slug string
-	_, err = pgx.ForEachRow(rows, []any{&id, &slug}, func() error {
-		slugs[id] = slug
-		return nil
-	})
+	rows, err := q.Query(ctx, `
+		SELECT event_id
+		FROM deliveries
+		WHERE state IN ('pending', 'sending', 'waiting', 'exhausted') AND state::text = ANY($1)
+		LIMIT $2`, states, maxNamed+1)
 	if err != nil {
-		return nil, fmt.Errorf("finding sources: %w", err)
+		return fmt.Errorf("finding open deliveries: %w", err)
 	}
-	return slugs, nil
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return fmt.Errorf("finding open deliveries: %w", err)
+	}
+	if len(ids) <= maxNamed {
+		slices.SortFunc(ids, compareIDs)
+		p.named = append([]uuid.UUID{}, slices.Compact(ids)...)
+	}
+	return nil
 }

@@ -9,13 +9,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// A segment's size and the numbers of its postings. A number is 20 bits: with about 60 words and values in an event, one
-// event in 17,000 is named in vain for each that is asked for. Its first 10 bits are the row it stands in.
+// A segment's size and the numbers of its postings. A number is 24 bits: with about 60 words and values in an event, one
+// event in 280,000 is named in vain for each that is asked for. Its first 10 bits are the row it stands in.
 const (
 	placeBits     = 13
 	segmentEvents = 1 << placeBits
-	termBits      = 20
-	restBits      = 10 // of a term's bits, those that are not the bucket's
+	termBits      = 24
+	restBits      = 14 // of a term's bits, those that are not the bucket's
 )
 
 // term is the number that a word, value or id is hashed to.

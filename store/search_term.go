@@ -1,19 +1,33 @@
 package store
 
-// indexedEvent is what the search index holds of an event.
+import (
+	"net/http"
+	"slices"
+
+	"recall/filter"
+	"recall/plenigo"
+)
+
+// indexedEvent is what the search index reads of an event.
 type indexedEvent struct {
 	entityID     string
 	customers    string // as the column holds them
 	header, body []byte
 }
 
+// maxTerms bounds what is listed of one event. A callback has about 60.
+const maxTerms = 2000
+
 // Kinds of terms.
 const (
 	termEntity   = "e"
 	termCustomer = "c"
+	termHeader   = "h" // name and value
+	termPayload  = "p" // path and value
+	termWord     = "w" // anywhere in the body
 )
 
-// terms calls add for everything that the event can be found by, and tells whether that is all of it.
+// terms adds everything that the event can be found by, and tells whether that is all of it.
 func (e *indexedEvent) terms(add func(term)) bool {
 	if e.entityID != "" {
 		add(newTerm(termEntity, e.entityID))
@@ -25,5 +39,95 @@ func (e *indexedEvent) terms(add func(term)) bool {
 	for _, l := range links {
 		add(newTerm(termCustomer, l.CustomerID))
 	}
+	header, err := decodeHeader(e.header)
+	if err != nil {
+		return false
+	}
+	n := len(links)
+	for name, values := range header {
+		if !headerListed(name) {
+			continue
+		}
+		for _, v := range values {
+			add(newTerm(termHeader, name, filter.Scalar{Kind: filter.KindString, Text: v}.Folded()))
+			n++
+		}
+	}
+	for s := range filter.Scalars(e.body) {
+		if s.Path != "" {
+			add(newTerm(termPayload, filter.PathKey(s.Path), s.Folded()))
+		}
+		words := s.Words()
+		for _, w := range words {
+			add(newTerm(termWord, w))
+		}
+		if n += 1 + len(words); n > maxTerms {
+			return false
+		}
+	}
 	return true
+}
+
+// headerListed leaves out headers that are another for each callback, and those that nobody is to be told.
+func headerListed(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case plenigo.HeaderSignature, "Content-Length", "Date":
+		return false
+	}
+	return !plenigo.SensitiveHeader(name)
+}
+
+// alternatives are the terms of which an event that fulfils a filter's term must hold those of one alternative; none where
+// the index cannot tell.
+func alternatives(t filter.Term) [][]term {
+	var group [][]term
+	for _, v := range t.Values {
+		of := alternativesOf(t, v)
+		if len(of) == 0 || slices.ContainsFunc(of, func(a []term) bool { return len(a) == 0 }) {
+			return nil
+		}
+		group = append(group, of...)
+	}
+	return group
+}
+
+func alternativesOf(t filter.Term, v filter.Value) [][]term {
+	switch t.Key {
+	case filter.KeyEntity:
+		if v.ID != "" { // events without an entity are not listed
+			return [][]term{{newTerm(termEntity, v.ID)}}
+		}
+	case filter.KeyCustomer:
+		return [][]term{{newTerm(termCustomer, v.ID)}}
+	case filter.KeyText:
+		return [][]term{wordTerms(v.Words)}
+	case filter.KeyPayload:
+		switch v.Op {
+		case filter.OpEqual:
+			return valueTerms(v.Folded, termPayload, t.Path)
+		case filter.OpWords:
+			return [][]term{wordTerms(v.Words)}
+		}
+	case filter.KeyHeader:
+		if v.Op == filter.OpEqual && headerListed(t.Name) {
+			return valueTerms(v.Folded, termHeader, t.Name)
+		}
+	}
+	return nil
+}
+
+func wordTerms(words []string) []term {
+	var terms []term
+	for _, w := range words {
+		terms = append(terms, newTerm(termWord, w))
+	}
+	return terms
+}
+
+func valueTerms(folded []string, kind, name string) [][]term {
+	var group [][]term
+	for _, text := range folded {
+		group = append(group, []term{newTerm(kind, name, text)})
+	}
+	return group
 }

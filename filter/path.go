@@ -9,23 +9,31 @@ import (
 // PathKey is what paths are compared by: entity.items[].productId, entity.items.productId and entity.Items[].ProductID
 // are one path. Array positions have no part in it.
 func PathKey(path string) string {
-	var b strings.Builder
-	for quoted := false; path != ""; {
-		switch {
-		case !quoted && strings.HasPrefix(path, "[]"):
-			path = path[2:]
+	b := make([]byte, 0, MaxPath)
+	quoted, ascii := false, true
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case !quoted && c == '[' && strings.HasPrefix(path[i:], "[]"):
+			i++
 			continue
-		case quoted && path[0] == '\\' && len(path) > 1:
-			b.WriteString(path[:2])
-			path = path[2:]
-			continue
-		case path[0] == '"':
+		case quoted && c == '\\' && i+1 < len(path):
+			b = append(b, c)
+			i++
+		case c == '"':
 			quoted = !quoted
 		}
-		b.WriteByte(path[0])
-		path = path[1:]
+		c := path[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		ascii = ascii && c < utf8.RuneSelf
+		b = append(b, c)
 	}
-	return strings.TrimPrefix(Fold(b.String()), ".")
+	key := strings.TrimPrefix(string(b), ".")
+	if ascii {
+		return key
+	}
+	return Fold(key)
 }
 
 // appendName adds a member's name to a path.

@@ -159,6 +159,9 @@ func upper(s string) string {
 }
 
 func lower(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' }) < 0 {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			r += 'a' - 'A'
@@ -175,9 +178,9 @@ func Quote(value string) string {
 	return quote(value)
 }
 
-func quote(value string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
-}
+var inQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+func quote(value string) string { return `"` + inQuotes.Replace(value) + `"` }
 
 // literal writes a value that is compared for being equal, so that no part of it is taken for an operator.
 func literal(value string) string {

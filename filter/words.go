@@ -14,8 +14,8 @@ const MaxWord = 64
 // Fold writes a text without regard to case and accents, so that Müller, MÜLLER and Muller are one, and Straße is
 // STRASSE. Compatibility forms are one as well (ﬁ is fi). Letters are not written out: Mueller is another name.
 func Fold(text string) string {
-	if plain(text) {
-		return text
+	if isASCII(text) {
+		return lower(text)
 	}
 	var b strings.Builder
 	b.Grow(len(text))
@@ -42,10 +42,9 @@ func Fold(text string) string {
 // likeLetters are the letters that have no accent to take away and are written without one all the same.
 var likeLetters = map[rune]string{'ß': "ss", 'æ': "ae", 'œ': "oe", 'ø': "o", 'ł': "l", 'đ': "d", 'ð': "d", 'þ': "th", 'ı': "i", 'ς': "σ"}
 
-// plain tells texts that Fold leaves as they are.
-func plain(text string) bool {
+func isASCII(text string) bool {
 	for i := 0; i < len(text); i++ {
-		if c := text[i]; c >= utf8.RuneSelf || c >= 'A' && c <= 'Z' {
+		if text[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
@@ -56,9 +55,21 @@ func plain(text string) bool {
 // that anna@example.org is three. Of each, MaxWord bytes count. Text is found where its words follow one another in
 // those of one value of the body, beginning and ending where words do.
 func Words(text string) []string {
-	words := strings.FieldsFunc(Fold(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mc, r) })
-	for i, w := range words {
-		words[i] = cut(w, MaxWord)
+	text = Fold(text)
+	var words []string
+	start := -1
+	for i, r := range text {
+		if r < utf8.RuneSelf && !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') ||
+			r >= utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.Mc, r) {
+			if start >= 0 {
+				words, start = append(words, cut(text[start:i], MaxWord)), -1
+			}
+		} else if start < 0 {
+			start = i
+		}
+	}
+	if start >= 0 {
+		words = append(words, cut(text[start:], MaxWord))
 	}
 	return words
 }

@@ -77,7 +77,8 @@ func newSourceShowView(p page, source *store.Source, uses []store.SecretUse, pub
 func testGoesTo(source *store.Source, destinations []*store.Destination, v sourceShowView) []string {
 	var names []string
 	test := filter.Subject{
-		Source: source.Slug, Verdict: string(verify.Verified), EntityType: store.TestEntityType, CallbackType: "TEST", ReceivedAt: v.Now,
+		Source: source.Slug, Verdict: string(verify.Verified), Signature: string(verify.Valid), Answered: http.StatusOK,
+		EntityType: store.TestEntityType, CallbackType: "TEST", ReceivedAt: v.Now,
 	}
 	for _, d := range destinations {
 		if d.Match == nil || d.State != store.DestinationActive {

@@ -138,6 +138,14 @@ func (l *layouter) flush() {
 	}
 }
 
+// comma ends the line of a member or item.
+func (l *layouter) comma(more bool) {
+	if more && len(l.line) > 0 {
+		l.line = append(l.line, token{"p", ","})
+	}
+	l.flush()
+}
+
 func (l *layouter) full() bool {
 	full := len(l.lines) >= l.most || l.bytes <= 0
 	l.left = l.left || full
@@ -161,7 +169,7 @@ func (l *layouter) value(v *diff.Value, before []token, depth int) {
 			}
 			m := &v.Members[i]
 			l.value(&m.Value, []token{{"k", cut(string(m.RawName), maxFilterValue)}, {"p", ": "}}, depth+1)
-			l.flush()
+			l.comma(i < len(v.Members)-1)
 		}
 		l.line = []token{{"p", strings.Repeat("  ", depth) + "}"}}
 	case len(v.Items) > 0:
@@ -173,7 +181,7 @@ func (l *layouter) value(v *diff.Value, before []token, depth int) {
 				return
 			}
 			l.value(&v.Items[i], nil, depth+1)
-			l.flush()
+			l.comma(i < len(v.Items)-1)
 		}
 		l.line = []token{{"p", strings.Repeat("  ", depth) + "]"}}
 	case v.Type == diff.Object:

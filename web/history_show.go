@@ -231,6 +231,7 @@ func (v *historyView) read(r *http.Request, base string, term filter.Term) (hist
 		return q, err
 	}
 	h := habitsOf(r.Context())
+	v.Section = "events"
 	v.AtProblem, v.Zone = problem, h.zone().String()
 	if !q.at.IsZero() {
 		v.At, v.AtExact = q.at.In(h.zone()).Format("2006-01-02T15:04:05"), h.exact(q.at)

@@ -14,5 +14,5 @@ func (d *Dispatcher) EnqueueReplayTx(ctx context.Context, tx pgx.Tx, deliveries 
 	if err != nil {
 		return err
 	}
-	return d.insertJobsTx(ctx, tx, made)
+	return d.announceTx(ctx, tx, made)
 }

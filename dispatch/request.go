@@ -26,6 +26,7 @@ const (
 	headerDelivery       = "Recall-Delivery"
 	headerAttempt        = "Recall-Attempt" // number, from 1
 	headerTrigger        = "Recall-Trigger" // automatic, manual, replay; test
+	headerReplay         = "Recall-Replay"  // number of the replay, where the delivery is of one
 	headerTest           = "Recall-Test"    // true: no event of plenigo's, but a test of the connection
 	headerReceivedAt     = "Recall-Received-At"
 	headerSource         = "Recall-Source"    // slug
@@ -53,6 +54,9 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	header.Set(headerDelivery, t.delivery.ID.String())
 	header.Set(headerAttempt, strconv.Itoa(number))
 	header.Set(headerTrigger, string(t.delivery.Trigger))
+	if t.delivery.ReplayID != 0 {
+		header.Set(headerReplay, strconv.FormatInt(t.delivery.ReplayID, 10))
+	}
 	if t.delivery.Trigger == triggerTest {
 		header.Set(headerTest, "true")
 	}

@@ -39,7 +39,7 @@ type house struct {
 	status atomic.Int64   // that the receiver answers
 }
 
-func newHouse(t *testing.T, events int) *house {
+func newHouse(t *testing.T, events int, retries ...time.Duration) *house {
 	t.Helper()
 	h := &house{T: t, db: storetest.New(t), got: map[string]int{}}
 	start := time.Now().Truncate(time.Second)
@@ -48,14 +48,14 @@ func newHouse(t *testing.T, events int) *house {
 	h.status.Store(http.StatusNoContent)
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
-		h.got[r.Header.Get("Recall-Event-Id")]++
+		h.got[r.Header.Get("Recall-Event")]++
 		h.mu.Unlock()
 		w.WriteHeader(int(h.status.Load()))
 	}))
 	t.Cleanup(receiver.Close)
 	h.source = &store.Source{Slug: "shop", Name: "Shop", Enabled: true, Tolerance: verify.DefaultTolerance, LateWindow: verify.DefaultLateWindow}
 	must(t, h.db.CreateSource(t.Context(), h.source))
-	h.to = &store.Destination{Name: "crm", URL: receiver.URL + "/hook", Signing: store.SigningNone, Timeout: 5 * time.Second, State: store.DestinationActive}
+	h.to = &store.Destination{Name: "crm", URL: receiver.URL + "/hook", Signing: store.SigningNone, Timeout: 5 * time.Second, State: store.DestinationActive, RetrySchedule: retries}
 	must(t, h.db.CreateDestination(t.Context(), h.to))
 	for i := range events {
 		h.events = append(h.events, h.record(fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CREATION","entityId":"%d"}`, i), start.Add(time.Duration(i-events-60)*time.Second)))
@@ -129,6 +129,17 @@ func (h *house) find(r *store.Replay) *store.Replay {
 // step moves the clock on, has every step taken that is due then, and waits until what was sent has its answer.
 func (h *house) step(d time.Duration) {
 	h.Helper()
+	h.tick(d)
+	h.until("what was sent has its answer", func() bool {
+		var open int
+		must(h, h.db.Pool().QueryRow(h.Context(), `SELECT count(*) FROM deliveries WHERE trigger = 'replay' AND state IN ('pending', 'sending')`).Scan(&open))
+		return open == 0
+	})
+}
+
+// tick is step that waits for nothing.
+func (h *house) tick(d time.Duration) {
+	h.Helper()
 	now := h.now.Load().Add(d)
 	h.now.Store(&now)
 	for worked := true; worked; {
@@ -136,11 +147,6 @@ func (h *house) step(d time.Duration) {
 		worked, err = h.replayer.Step(h.Context())
 		must(h, err)
 	}
-	h.until("what was sent has its answer", func() bool {
-		var open int
-		must(h, h.db.Pool().QueryRow(h.Context(), `SELECT count(*) FROM deliveries WHERE trigger = 'replay' AND state IN ('pending', 'sending')`).Scan(&open))
-		return open == 0
-	})
 }
 
 // reach steps until a replay is in a state.
@@ -197,10 +203,10 @@ func must(t testing.TB, err error) {
 
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, 120)
+	h := newHouse(t, 60)
 	r := h.start()
-	if r.State != store.ReplayCanary || r.Events != 120 || r.Left() != 20*time.Second {
-		t.Errorf("started: %+v, left %s", r, r.Left())
+	if r.State != store.ReplayCanary || r.Events != 60 || r.Left(*h.now.Load()) != 14*time.Second {
+		t.Errorf("started: %+v, left %s", r, r.Left(*h.now.Load()))
 	}
 	h.step(time.Second)
 	h.step(200 * time.Millisecond)
@@ -220,28 +226,28 @@ func TestReplay(t *testing.T) {
 	// Whoever comes next goes on: nothing of where it stands is in a process.
 	h.replayer = replay.New(h.db, h.dispatcher(h.db, strings.TrimSuffix(h.to.URL, "/hook"), 0), nil)
 	r = h.reach(r, store.ReplayDone)
-	if took := h.now.Load().Sub(begun); took < 115*time.Second/20 {
+	if took := h.now.Load().Sub(begun); took < 50*time.Second/20 {
 		t.Errorf("it took %s: faster than its rate", took)
 	}
-	if r.Sent != 120 || r.Succeeded != 120 || r.Failed+r.Retrying+r.NotSent()+r.UnderWay() != 0 || r.FinishedAt == nil {
+	if r.Sent != 60 || r.Succeeded != 60 || r.Failed+r.Retrying+r.NotSent()+r.UnderWay() != 0 || r.FinishedAt == nil {
 		t.Errorf("done: %+v", r)
 	}
-	if n, twice := h.requests(); n != 120 || twice != 0 {
+	if n, twice := h.requests(); n != 60 || twice != 0 {
 		t.Errorf("%d requests, %d events twice", n, twice)
 	}
 	list, err := h.db.ListDeliveries(t.Context(), h.events[7])
 	must(t, err)
-	if len(list) != 1 || list[0].Trigger != store.TriggerReplay || list[0].RequestedBy != "anna" || list[0].Reason != fmt.Sprintf("replay %d: they were down", r.ID) {
+	if len(list) != 1 || list[0].Trigger != store.TriggerReplay || list[0].RequestedBy != "anna" || list[0].Reason != "they were down" || list[0].ReplayID != r.ID {
 		t.Errorf("at the event: %+v", list)
 	}
 	actions, entries := h.audit(r)
 	if got := strings.Join(actions, ", "); got != "anna replay.plan, anna replay.start, recall replay.done" {
 		t.Errorf("audit: %s", got)
 	}
-	if last := entries[0]; last.Reason != "they were down" || last.Detail["succeeded"] != 120.0 || last.Detail["destination"] != "crm" {
+	if last := entries[0]; last.Reason != "they were down" || last.Detail["succeeded"] != 60.0 || last.Detail["destination"] != "crm" {
 		t.Errorf("audit: %+v", last)
 	}
-	if again := h.plan(); again.Events != 0 || again.Counts.LeftOut[store.LeftDelivered] != 120 {
+	if again := h.plan(); again.Events != 0 || again.Counts.LeftOut[store.LeftDelivered] != 60 {
 		t.Errorf("planned once more: %+v", again)
 	}
 }
@@ -251,17 +257,18 @@ func TestCanaryThatFails(t *testing.T) {
 	h := newHouse(t, 30)
 	h.status.Store(http.StatusInternalServerError)
 	r := h.reach(h.start(), store.ReplayStopped)
-	if r.Sent != 5 || r.Failed != 5 || r.Why != "5 of the last 5 first attempts failed" {
+	if r.Sent > 5 || r.Failed != r.Sent || !strings.HasSuffix(r.Why, "first attempts failed") {
 		t.Errorf("%+v", r)
 	}
 	h.step(time.Minute)
-	if r = h.find(r); r.Sent != 5 {
+	few := r.Sent
+	if r = h.find(r); r.Sent != few {
 		t.Errorf("it goes on: %+v", r)
 	}
 	h.status.Store(http.StatusOK)
 	must(t, h.db.ResumeReplay(t.Context(), r.ID, "bert", "mended"))
 	r = h.reach(r, store.ReplayDone)
-	if r.Sent != 30 || r.Succeeded != 25 || r.Failed != 5 {
+	if r.Sent != 30 || r.Succeeded != 30-few || r.Failed != few {
 		t.Errorf("%+v", r)
 	}
 	if actions, _ := h.audit(r); strings.Join(actions, ", ") != "anna replay.plan, anna replay.start, recall replay.stop, bert replay.resume, recall replay.done" {
@@ -272,9 +279,7 @@ func TestCanaryThatFails(t *testing.T) {
 // TestStopsByItself: also after the canary; what waits to be retried is counted when it has ended.
 func TestStopsByItself(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, 200)
-	h.to.RetrySchedule = []time.Duration{time.Hour}
-	must(t, h.db.UpdateDestination(t.Context(), h.to))
+	h := newHouse(t, 200, time.Hour)
 	r := h.reach(h.start(func(w *store.ReplayWish) { w.Rate = 100 }), store.ReplayRunning)
 	h.step(time.Second)
 	h.status.Store(http.StatusServiceUnavailable)
@@ -309,16 +314,16 @@ func TestPauseAndCancel(t *testing.T) {
 		t.Errorf("resumed: %+v", r)
 	}
 
-	h.to.State = store.DestinationPaused // it waits with its destination
-	must(t, h.db.UpdateDestination(t.Context(), h.to))
-	h.step(2 * time.Second)
+	_, err := h.db.SetDestinationState(t.Context(), h.to.ID, store.DestinationPaused, "") // it waits with its destination
+	must(t, err)
+	h.tick(2 * time.Second)
 	before = h.find(r).Sent
-	h.step(time.Minute)
+	h.tick(time.Minute)
 	if r = h.find(r); r.Sent != before || r.Why != "the destination is paused" {
 		t.Errorf("with a paused destination: %+v", r)
 	}
 	must(t, h.db.CancelReplay(t.Context(), r.ID, "anna", "enough"))
-	h.step(time.Minute)
+	h.tick(time.Minute)
 	if r = h.find(r); r.State != store.ReplayCancelled || r.Sent > before || r.FinishedAt == nil || r.UnderWay() != 0 {
 		t.Errorf("cancelled: %+v", r)
 	}

@@ -72,7 +72,7 @@ var claimSQL = `
 		SET state = 'sending', attempts = d.attempts + 1, attempt_at = $2, next_attempt_at = $4
 		FROM (SELECT * FROM waiting UNION ALL SELECT * FROM expired UNION ALL SELECT * FROM pending) due
 		WHERE d.event_id = due.event_id AND d.id = due.id
-		RETURNING d.event_id, d.id, d.trigger, d.attempts, d.tries, d.requested_by, d.reason, d.created_at, coalesce(d.entity, '')
+		RETURNING d.event_id, d.id, d.trigger, d.attempts, d.tries, d.requested_by, d.reason, d.created_at, coalesce(d.entity, ''), coalesce(d.replay_id, 0)
 	)
 	SELECT c.*, e.source_id, e.header, CASE WHEN e.size < $6 THEN e.body END, e.size >= $6, e.entity_type, e.callback_type, e.entity_id, e.api_version
 	FROM claimed c LEFT JOIN events e ON e.id = c.event_id`
@@ -104,7 +104,7 @@ func (db *DB) claim(ctx context.Context, q querier, c Claim, limit int, now time
 		var header, body []byte
 		var large *bool
 		var entityType, callbackType, entityID, apiVersion *string
-		err := row.Scan(&d.EventID, &d.ID, &d.Trigger, &d.Attempts, &d.Tries, &d.RequestedBy, &d.Reason, &d.CreatedAt, &d.Entity,
+		err := row.Scan(&d.EventID, &d.ID, &d.Trigger, &d.Attempts, &d.Tries, &d.RequestedBy, &d.Reason, &d.CreatedAt, &d.Entity, &d.ReplayID,
 			&source, &header, &body, &large, &entityType, &callbackType, &entityID, &apiVersion)
 		if err != nil || source == nil {
 			return &Claimed{Delivery: d}, err

@@ -48,6 +48,7 @@ type Delivery struct {
 	Held          bool      // it waits for an earlier event of its entity, not for a time
 	RequestedBy   string
 	Reason        string
+	ReplayID      int64 // the replay it is of; 0: none
 	CreatedAt     time.Time
 	NextAttemptAt time.Time // while waiting; zero: none planned
 	FinishedAt    time.Time // zero: not finished

@@ -25,7 +25,7 @@ func (db *DB) CreateDeliveriesTx(ctx context.Context, tx pgx.Tx, ds []*Delivery)
 		return nil, nil
 	}
 	n := len(ds)
-	eventIDs, deliveryIDs, destinationIDs, created := make(uuids, n), make(uuids, n), make(bigints, n), make(timestamps, n)
+	eventIDs, deliveryIDs, destinationIDs, replays, created := make(uuids, n), make(uuids, n), make(bigints, n), make(bigints, n), make(timestamps, n)
 	triggers, states, requestedBy, reasons, entities := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, d := range ds {
 		if d.CreatedAt.IsZero() {
@@ -43,19 +43,20 @@ func (db *DB) CreateDeliveriesTx(ctx context.Context, tx pgx.Tx, ds []*Delivery)
 		}
 		eventIDs[i], deliveryIDs[i] = nullID(d.EventID), nullID(d.ID)
 		destinationIDs[i] = pgtype.Int8{Int64: d.DestinationID, Valid: true}
+		replays[i] = pgtype.Int8{Int64: d.ReplayID, Valid: true}
 		created[i] = pgtype.Timestamptz{Time: d.CreatedAt, Valid: true}
 		triggers[i], states[i], entities[i] = string(d.Trigger), string(d.State), validText(d.Entity)
 		requestedBy[i], reasons[i] = validText(d.RequestedBy), validText(d.Reason)
 	}
 	rows, err := tx.Query(ctx, `
-		INSERT INTO deliveries (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity, next_attempt_at)
+		INSERT INTO deliveries (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity, next_attempt_at, replay_id)
 		SELECT event_id, id, destination_id, trigger::delivery_trigger, state::delivery_state, requested_by, reason, created_at,
-			nullif(entity, ''), CASE WHEN state IN ('pending', 'sending', 'waiting') THEN created_at END
-		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[])
-		AS t (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity)
+			nullif(entity, ''), CASE WHEN state IN ('pending', 'sending', 'waiting') THEN created_at END, nullif(replay_id, 0)
+		FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::text[], $10::bigint[])
+		AS t (event_id, id, destination_id, trigger, state, requested_by, reason, created_at, entity, replay_id)
 		ON CONFLICT (event_id, id) DO NOTHING
 		RETURNING id`,
-		eventIDs, deliveryIDs, destinationIDs, triggers, states, requestedBy, reasons, created, entities)
+		eventIDs, deliveryIDs, destinationIDs, triggers, states, requestedBy, reasons, created, entities, replays)
 	if err != nil {
 		return nil, fmt.Errorf("creating deliveries: %w", err)
 	}
@@ -151,7 +152,7 @@ func (db *DB) ListDeliveries(ctx context.Context, eventID uuid.UUID) ([]*Deliver
 // deliverySelect is the one SELECT of deliveries, up to its WHERE. A removed destination still has its name.
 const deliverySelect = `
 	SELECT d.event_id, d.id, d.destination_id, coalesce(t.name, ''), d.trigger, d.state, d.attempts, d.requested_by, d.reason,
-		d.created_at, d.next_attempt_at, d.finished_at, coalesce(d.last_status, 0), d.last_error, d.tries, d.attempt_at, coalesce(d.entity, '')
+		d.created_at, d.next_attempt_at, d.finished_at, coalesce(d.last_status, 0), d.last_error, d.tries, d.attempt_at, coalesce(d.entity, ''), coalesce(d.replay_id, 0)
 	FROM deliveries d
 	LEFT JOIN destinations t ON t.id = d.destination_id`
 
@@ -159,7 +160,7 @@ func scanDelivery(row pgx.CollectableRow) (*Delivery, error) {
 	var d Delivery
 	var next, finished, attempt *time.Time
 	err := row.Scan(&d.EventID, &d.ID, &d.DestinationID, &d.Destination, &d.Trigger, &d.State, &d.Attempts, &d.RequestedBy, &d.Reason,
-		&d.CreatedAt, &next, &finished, &d.LastStatus, &d.LastError, &d.Tries, &attempt, &d.Entity)
+		&d.CreatedAt, &next, &finished, &d.LastStatus, &d.LastError, &d.Tries, &attempt, &d.Entity, &d.ReplayID)
 	d.CreatedAt = d.CreatedAt.UTC()
 	d.FinishedAt, d.AttemptAt = orZero(finished).UTC(), orZero(attempt).UTC()
 	switch d.State {

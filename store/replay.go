@@ -159,11 +159,16 @@ func (r *Replay) RateAt(now time.Time) float64 {
 
 const rampTime = 30 * time.Second
 
-// Left is how long the rest takes at the wished rate, if nothing else bounds it.
-func (r *Replay) Left() time.Duration {
-	seconds := float64(max(0, r.Events-r.Passed())) / r.Rate
-	if r.StartedAt == nil {
-		seconds += rampTime.Seconds() * 0.45 * min(1, float64(r.Events)/(r.Rate*rampTime.Seconds()))
+// Left is how long the rest takes at the wished rate, which is reached by and by, if nothing else bounds it.
+func (r *Replay) Left(now time.Time) time.Duration {
+	rest, ramp, begun := float64(max(0, r.Events-r.Passed())), rampTime.Seconds(), 0.0
+	if r.State == ReplayRunning && r.RampFrom != nil {
+		begun = min(ramp, max(0, now.Sub(*r.RampFrom).Seconds()))
+	}
+	growing := r.Rate * (ramp*ramp - begun*begun) / (2 * ramp) // events until the rate is reached
+	seconds := ramp - begun + (rest-growing)/r.Rate
+	if rest < growing {
+		seconds = math.Sqrt(begun*begun+2*ramp*rest/r.Rate) - begun
 	}
 	return time.Duration(math.Ceil(seconds)) * time.Second
 }

@@ -40,7 +40,7 @@ func (db *DB) feedReplay(ctx context.Context, tx pgx.Tx, r *Replay, open int, no
 				SELECT FROM deliveries d
 				WHERE d.event_id = i.event_id AND d.destination_id = $4 AND (d.state IN ('pending', 'sending', 'waiting') OR d.state = 'succeeded' AND NOT $6)
 			) THEN '`+LeftDelivered+`'
-			ELSE '' END
+			ELSE '' END, coalesce(CASE WHEN e.entity_id <> '' THEN e.entity_type || ' ' || e.entity_id END, '')
 		FROM next i LEFT JOIN events e ON e.id = i.event_id
 		ORDER BY i.event_id`, r.ID, r.Cursor, n, r.DestinationID, r.Latest, r.Again)
 	if err != nil {
@@ -48,9 +48,9 @@ func (db *DB) feedReplay(ctx context.Context, tx pgx.Tx, r *Replay, open int, no
 	}
 	var deliveries []*Delivery
 	var event uuid.UUID
-	var why string
+	var why, entity string
 	looked := 0
-	_, err = pgx.ForEachRow(rows, []any{&event, &why}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&event, &why, &entity}, func() error {
 		looked++
 		r.Cursor = event
 		if why != "" {
@@ -59,7 +59,7 @@ func (db *DB) feedReplay(ctx context.Context, tx pgx.Tx, r *Replay, open int, no
 		}
 		deliveries = append(deliveries, &Delivery{
 			EventID: event, DestinationID: r.DestinationID, Destination: r.Destination, Trigger: TriggerReplay,
-			RequestedBy: r.RequestedBy, Reason: r.deliveryReason(),
+			RequestedBy: r.RequestedBy, Reason: r.Reason, ReplayID: r.ID, Entity: entity, // which keeps an entity's events in order
 		})
 		return nil
 	})
@@ -89,15 +89,6 @@ func (db *DB) feedReplay(ctx context.Context, tx pgx.Tx, r *Replay, open int, no
 		r.CanaryLeft -= len(deliveries)
 	}
 	return len(deliveries), end || r.Passed() >= r.Events, nil
-}
-
-// deliveryReason is what stands at each delivery: which replay it is of, and why.
-func (r *Replay) deliveryReason() string {
-	text := fmt.Sprint("replay ", r.ID)
-	if r.Reason != "" {
-		text += ": " + r.Reason
-	}
-	return text
 }
 
 // allowed is how many events the rate lets go now; a second's worth at most is saved up.

@@ -138,8 +138,8 @@ func (db *DB) planStep(ctx context.Context, tx pgx.Tx, r *Replay) error {
 	return db.keepReplay(ctx, tx, r, time.Time{})
 }
 
-// otherTypes are those past the most frequent ones.
-const otherTypes = "other types"
+// restOfTypes are those past the most frequent ones.
+const restOfTypes = "other types"
 
 func (r *Replay) count(why, verdict, kind string, n int64) {
 	r.Looked += n
@@ -155,7 +155,7 @@ func (r *Replay) count(why, verdict, kind string, n int64) {
 	}
 	r.Events += n
 	if _, known := r.Counts.Types[kind]; !known && len(r.Counts.Types) >= mostTypes {
-		kind = otherTypes
+		kind = restOfTypes
 	}
 	add(&r.Counts.Types, kind)
 	add(&r.Counts.Verdicts, verdict)

@@ -72,14 +72,16 @@ func (db *DB) sendStep(ctx context.Context, tx pgx.Tx, r *Replay, enqueue Enqueu
 			return err
 		}
 		r.Why = ""
-		switch share, of := r.FailedShare(); {
+		share, of := r.FailedShare()
+		complete := r.State == ReplayCanary && open == 0 && (r.CanaryLeft == 0 || r.Passed() >= r.Events)
+		switch {
 		case destination == "":
 			r.stop("the destination was removed")
 		case destination == DestinationBroken:
 			r.stop("the destination is broken")
-		case r.State == ReplayCanary && (r.CanaryLeft == 0 || r.Passed() >= r.Events) && open == 0 && share <= r.StopAbove:
+		case complete && share <= r.StopAbove:
 			r.State, r.RampFrom, r.Recent = ReplayRunning, &now, ""
-		case of > 0 && share > r.StopAbove && (of >= recentLeast || r.State == ReplayCanary && open == 0):
+		case share > r.StopAbove && (of >= recentLeast || complete), r.State == ReplayCanary && share*float64(of) > r.StopAbove*float64(r.Canary):
 			r.stop(fmt.Sprintf("%d of the last %d first attempts failed", strings.Count(r.Recent, "1"), of))
 		case destination == DestinationPaused:
 			r.Why = "the destination is paused"
@@ -139,7 +141,9 @@ func (db *DB) settleReplay(ctx context.Context, tx pgx.Tx, r *Replay) (open int,
 			UNION ALL
 			(SELECT event_id, delivery_id, retrying FROM replay_open WHERE replay_id = $1 AND retrying AND event_id > $2 ORDER BY event_id LIMIT $3)
 		)
-		SELECT o.event_id, o.retrying, coalesce(d.state::text, ''), coalesce(d.attempts, 0)
+		SELECT o.event_id, o.retrying, coalesce(d.state::text, ''), coalesce(d.attempts, 0), d.state = 'pending' AND d.entity IS NOT NULL AND EXISTS (
+			SELECT FROM deliveries b
+			WHERE b.destination_id = d.destination_id AND b.entity = d.entity AND b.event_id < d.event_id AND b.state = 'waiting')
 		FROM looked o LEFT JOIN deliveries d ON d.event_id = o.event_id AND d.id = o.delivery_id
 		ORDER BY d.finished_at, o.event_id`, r.ID, orZero(r.Settled), settleAtOnce)
 	if err != nil {
@@ -147,10 +151,11 @@ func (db *DB) settleReplay(ctx context.Context, tx pgx.Tx, r *Replay) (open int,
 	}
 	var event, lastRetrying uuid.UUID
 	var retrying bool
+	var behind *bool // an earlier event of its entity that is retried
 	var state DeliveryState
 	var attempts, looked int
 	var ended, failing []uuid.UUID
-	_, err = pgx.ForEachRow(rows, []any{&event, &retrying, &state, &attempts}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&event, &retrying, &state, &attempts, &behind}, func() error {
 		if retrying {
 			looked++
 			if compareIDs(event, lastRetrying) > 0 {
@@ -174,6 +179,9 @@ func (db *DB) settleReplay(ctx context.Context, tx pgx.Tx, r *Replay) (open int,
 			r.heard(retrying, true)
 			ended = append(ended, event)
 		case retrying:
+		case orZero(behind):
+			r.Retrying++
+			failing = append(failing, event)
 		case state == DeliveryWaiting && attempts > 0, attempts > 1:
 			r.Retrying++
 			r.heard(false, true)

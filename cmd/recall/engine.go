@@ -13,6 +13,7 @@ import (
 
 	"recall/dispatch"
 	"recall/metrics"
+	"recall/replay"
 	"recall/reverify"
 	"recall/seal"
 	"recall/store"
@@ -89,6 +90,8 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		return err
 	}
 	h.dispatcher = dispatcher
+	replayer := replay.New(db.DB, dispatcher, a.log)
+	h.background.Go(func() { replayer.Run(work) })
 	reverifier := reverify.New(db.DB, h.live, a.log)
 	h.background.Go(func() { reverifier.Run(work) })
 	h.background.Go(func() {

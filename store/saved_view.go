@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type SavedView struct {
 	UpdatedAt time.Time
 }
 
+// ErrView: a view cannot be saved like this. What wraps it says why.
+var ErrView = errors.New("the view cannot be saved")
+
 // Bounds of saved views.
 const (
 	MaxViewName = 60  // characters
@@ -36,15 +40,15 @@ func (v *SavedView) clean() error {
 	v.Name = strings.Join(strings.Fields(v.Name), " ")
 	switch n := utf8.RuneCountInString(v.Name); {
 	case !utf8.ValidString(v.Name) || strings.ContainsRune(v.Name, 0):
-		return fmt.Errorf("the name of a view must be text")
+		return fmt.Errorf("%w: its name must be text", ErrView)
 	case n == 0 || n > MaxViewName:
-		return fmt.Errorf("the name of a view has 1 to %d characters", MaxViewName)
+		return fmt.Errorf("%w: its name has 1 to %d characters", ErrView, MaxViewName)
 	}
 	if _, err := filter.Parse(v.Filter, time.Unix(1<<31, 0)); err != nil {
-		return fmt.Errorf("the filter has a mistake: %w", err)
+		return fmt.Errorf("%w: its filter has a mistake: %w", ErrView, err)
 	}
 	if len(v.Columns) > maxViewText || len(v.Zone) > MaxViewName {
-		return fmt.Errorf("the columns or the time zone of a view are too long")
+		return fmt.Errorf("%w: its columns or its time zone are too long", ErrView)
 	}
 	return nil
 }

@@ -12,8 +12,9 @@ import (
 // accountView is the model of the page about one's own account.
 type accountView struct {
 	page
-	Since string
-	Error string
+	Since        string
+	Habits, Zone string // as chosen; "" not
+	Error        string
 }
 
 func (s *server) accountShow(w http.ResponseWriter, r *http.Request) error {
@@ -23,7 +24,14 @@ func (s *server) accountShow(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) newAccountView(r *http.Request) accountView {
-	return accountView{page: s.newPage(r, "Account"), Since: exact(userOf(r).CreatedAt)}
+	v := accountView{page: s.newPage(r, "Account"), Since: exact(userOf(r).CreatedAt)}
+	if cookie, err := r.Cookie(habitsCookie); err == nil {
+		v.Habits = cookie.Value
+	}
+	if cookie, err := r.Cookie(zoneCookie); err == nil {
+		v.Zone = cookie.Value
+	}
+	return v
 }
 
 // accountPassword changes one's own password. All other log-ins of the user end.

@@ -33,6 +33,9 @@ type eventListView struct {
 	Zone      string // of this list, where it is not the reader's own
 	Zones     []choice
 	View      int64
+	Views     []viewView
+	Opened    *viewView // the view the list was opened from; nil: none
+	Changed   bool      // it shows something else by now
 	Days      []eventDay
 	Count     int
 	NewestURL string // "" on the first page
@@ -50,9 +53,8 @@ type eventListView struct {
 
 // pill is one term of the filter, which can be taken away.
 type pill struct {
-	Key, Values string
-	Negated     bool
-	WithoutURL  string
+	filter.Pill
+	WithoutURL, TurnedURL string
 }
 
 // eventDay is the rows of one day.
@@ -166,6 +168,11 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("listing events: %w", err)
 	}
 	v.fill(q, f, events, sources, s.PublicURL, habitsOf(r.Context()))
+	views, err := s.DB.ListViews(r.Context(), userOf(r).ID)
+	if err != nil {
+		return err
+	}
+	v.setViews(views, userOf(r), q)
 	return s.render(w, r, http.StatusOK, eventListPage(v))
 }
 
@@ -219,15 +226,13 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	v.ClearURL = q.on("").url()
 }
 
-// pills are the terms of a filter as they were written, each with the way to the list without it.
+// pills are the terms of a filter, each with the way to the list without it, and turned round.
 func pills(f filter.Filter, q eventQuery) []pill {
 	var list []pill
-	for i, term := range f.Terms {
-		rest := filter.Filter{Terms: slices.Concat(f.Terms[:i], f.Terms[i+1:])}
-		without := q.on(rest.Text())
-		without.Live = q.Live
-		key := strings.TrimSuffix(strings.TrimPrefix(term.Text(), "-"), term.ValuesText())
-		list = append(list, pill{Key: strings.TrimSuffix(key, ":"), Values: term.ValuesText(), Negated: term.Negated, WithoutURL: without.url()})
+	for _, p := range f.Pills() {
+		without, turned := q.on(p.Without), q.on(p.Turned)
+		without.Live, turned.Live = q.Live, q.Live
+		list = append(list, pill{Pill: p, WithoutURL: without.url(), TurnedURL: turned.url()})
 	}
 	return list
 }

@@ -33,6 +33,35 @@ func (h habits) with(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), habitsKey{}, h))
 }
 
+// habitsSet keeps in the browser how its reader writes numbers and dates, and where the clock stands.
+func (s *server) habitsSet(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	form, zone := r.PostForm.Get("habits"), strings.TrimSpace(r.PostForm.Get("zone"))
+	if form != "" && form != "de" && form != "en" {
+		return mistake("Numbers and dates are written as the browser asks for, in English or in German.")
+	}
+	if _, known := readZone(zone); !known {
+		return mistake("There is no time zone of this name. They look like Europe/Berlin.")
+	}
+	for name, value := range map[string]string{habitsCookie: form, zoneCookie: zone} {
+		cookie := &http.Cookie{
+			Name: name, Value: value, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+			HttpOnly: true, Secure: s.Secure, SameSite: http.SameSiteLaxMode,
+		}
+		if value == "" || value == "UTC" {
+			cookie.Value, cookie.MaxAge = "", -1
+		}
+		http.SetCookie(w, cookie)
+	}
+	if err := s.flash(w, r, "Numbers, dates and times are shown as you chose, in this browser."); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/account", http.StatusSeeOther)
+	return nil
+}
+
 // readHabits takes them from what was chosen, and otherwise from the browser's language.
 func readHabits(r *http.Request) habits {
 	var h habits

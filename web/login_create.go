@@ -24,7 +24,7 @@ type loginView struct {
 const maxName = 100
 
 func (s *server) loginShow(w http.ResponseWriter, r *http.Request) error {
-	next := localPath(r.FormValue("next"))
+	next := firstPage(r.FormValue("next"))
 	if userOf(r) != nil {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
@@ -37,7 +37,7 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 		return formError(err)
 	}
 	name, password := r.PostForm.Get("name"), r.PostForm.Get("password")
-	v := loginView{page: s.newPage(r, "Log in"), Name: cut(name, maxName), Next: localPath(r.PostForm.Get("next"))}
+	v := loginView{page: s.newPage(r, "Log in"), Name: cut(name, maxName), Next: firstPage(r.PostForm.Get("next"))}
 	again := func(status int, message string) error {
 		v.Error = message
 		return s.render(w, r, status, loginPage(v))
@@ -71,6 +71,14 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, v.Next, http.StatusSeeOther)
 	return nil
+}
+
+// firstPage is where a person goes after logging in: where they wanted to, or what they begin with.
+func firstPage(next string) string {
+	if next == "" {
+		return "/"
+	}
+	return localPath(next)
 }
 
 // checkPassword lets only a few checks run at once.

@@ -109,7 +109,13 @@ func (s *server) routes() []route {
 		{"GET /destinations", viewer, s.destinationList},
 		{"GET /destinations/{name}", viewer, s.destinationShow},
 		{"GET /audit", operator, s.auditList},
+		{"GET /views", viewer, s.viewList},
+		{"POST /views", viewer, s.viewCreate},
+		{"POST /views/{id}", viewer, s.viewUpdate},
+		{"POST /views/{id}/remove", viewer, s.viewRemove},
+		{"POST /views/{id}/start", viewer, s.viewStart},
 		{"GET /account", viewer, s.accountShow},
+		{"POST /account/habits", viewer, s.habitsSet},
 		{"POST /account/password", viewer, s.accountPassword},
 		{"POST /theme", viewer, s.themeSet},
 		{"/", viewer, s.nothingHere},
@@ -217,12 +223,6 @@ func newErrorID() string {
 	var b [5]byte
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
-}
-
-// home sends to the list of events: it is what people come for.
-func (s *server) home(w http.ResponseWriter, r *http.Request) error {
-	http.Redirect(w, r, "/events", http.StatusSeeOther)
-	return nil
 }
 
 // watched serves what is made elsewhere for programs that watch this one.

@@ -26,7 +26,7 @@ const (
 type volumeView struct {
 	Why     string // there is no chart, and why; "" there is one
 	WhyLink link   // what can be drawn instead
-	Events  int64
+	Events  string
 	Span    string // the whole time
 	Zone    string
 	Step    string // what a bar is
@@ -77,8 +77,8 @@ type chartTick struct {
 type chartLine struct{ Y, TextY, Text string }
 
 // volume is the chart of what a filter finds. It never fails a page: what keeps it from being drawn is said in its place.
-func (s *server) volume(ctx context.Context, f filter.Filter, zone *time.Location) volumeView {
-	v, err := s.DB.Volume(ctx, store.VolumeQuery{Filter: f, Zone: zone})
+func (s *server) volume(ctx context.Context, f filter.Filter, h habits) volumeView {
+	v, err := s.DB.Volume(ctx, store.VolumeQuery{Filter: f, Zone: h.zone()})
 	switch {
 	case errors.Is(err, store.ErrNotCounted):
 		return newUncountedView(f)
@@ -88,7 +88,7 @@ func (s *server) volume(ctx context.Context, f filter.Filter, zone *time.Locatio
 		}
 		return volumeView{Why: "The chart cannot be drawn right now."}
 	}
-	return newVolumeView(v, f, zone, s.Now())
+	return newVolumeView(v, f, h, s.Now())
 }
 
 // newUncountedView says why there is no chart, and offers the one without what stands in its way.
@@ -120,13 +120,11 @@ func keyName(t filter.Term) string {
 // chartRanges are offered above the chart of a list.
 var chartRanges = []struct{ Age, Name string }{{"1h", "1 h"}, {"24h", "24 h"}, {"7d", "7 d"}, {"30d", "30 d"}}
 
-func newVolumeView(v *store.Volume, f filter.Filter, zone *time.Location, now time.Time) volumeView {
-	if zone == nil {
-		zone = time.UTC
-	}
+func newVolumeView(v *store.Volume, f filter.Filter, h habits, now time.Time) volumeView {
+	zone := h.zone()
 	untimed := f.Without(filter.KeyAfter).Without(filter.KeyBefore).Without(filter.KeyReceived)
 	base, timed := untimed.Text(), len(untimed.Terms) < len(f.Terms)
-	view := volumeView{Zone: zoneName(zone, now), Ranges: newRanges(f, base, timed), Lag: countsLag(v.CountedAt, now)}
+	view := volumeView{Zone: zoneWord(now.In(zone)), Ranges: newRanges(f, base, timed), Lag: countsLag(v.CountedAt, now, h)}
 	if v.CountedAt.IsZero() || len(v.Bars) == 0 && !timed && base == "" {
 		return volumeView{} // there are no events yet, and the page says so
 	}
@@ -143,21 +141,22 @@ func newVolumeView(v *store.Volume, f filter.Filter, zone *time.Location, now ti
 		view.OutURL = eventQuery{Text: widerText(base, from, to, now)}.url()
 	}
 	if v.Unsure > 0 {
-		view.Unsure = plural(int(v.Unsure), "event", "events") + " of rare types may match as well: types beyond the most usual are not counted one by one."
+		view.Unsure = h.plural(int(v.Unsure), "event", "events") + " of rare types may match as well: types beyond the most usual are not counted one by one."
 	}
-	view.draw(v.Bars, base, zone)
+	view.draw(v.Bars, base, h)
 	view.label(v.Bars, zone)
-	view.legend(v.Bars, f)
+	view.legend(v.Bars, f, h)
 	return view
 }
 
 // draw makes the bars.
-func (view *volumeView) draw(bars []store.VolumeBar, base string, zone *time.Location) {
-	var most int64
+func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
+	var most, total int64
 	for _, b := range bars {
 		most = max(most, b.Events())
-		view.Events += b.Events()
+		total += b.Events()
 	}
+	view.Events = h.plural(int(total), "event", "events")
 	top, step := niceTop(most)
 	for n := step; n <= top && most > 0; n += step {
 		y := chartHigh - float64(chartHigh*n)/float64(top)
@@ -175,17 +174,17 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, zone *time.Loc
 		heights := barHeights([]int64{b.Rejected, b.Late, b.Verified}, top)
 		y := float64(chartHigh)
 		for j, path := range []*strings.Builder{&rejected, &late, &verified} {
-			if h := heights[j]; h > 0 {
-				y -= h
-				path.WriteString("M" + decimal(x+gap/2) + " " + decimal(y) + "h" + decimal(slot-gap) + "v" + decimal(h) + "h-" + decimal(slot-gap) + "z")
+			if high := heights[j]; high > 0 {
+				y -= high
+				path.WriteString("M" + decimal(x+gap/2) + " " + decimal(y) + "h" + decimal(slot-gap) + "v" + decimal(high) + "h-" + decimal(slot-gap) + "z")
 			}
 		}
-		when := barWords(b.Start, b.End, zone)
+		when := barWords(b.Start, b.End, h.zone())
 		bar := volumeBar{
 			X: decimal(x), Width: decimal(slot), When: when, URL: eventQuery{Text: timedText(base, filterTime(b.Start), filterTime(b.End))}.url(),
-			Verified: grouped(b.Verified), Late: grouped(b.Late), Rejected: grouped(b.Rejected), Events: grouped(b.Events()),
+			Verified: h.grouped(b.Verified), Late: h.grouped(b.Late), Rejected: h.grouped(b.Rejected), Events: h.grouped(b.Events()),
 		}
-		bar.Title = when + ": " + plural(int(b.Events()), "event", "events")
+		bar.Title = when + ": " + h.plural(int(b.Events()), "event", "events")
 		if b.Late > 0 {
 			bar.Title += ", " + bar.Late + " late"
 		}
@@ -219,7 +218,7 @@ func barHeights(counts []int64, top int64) []float64 {
 }
 
 // legend names what the bars consist of, and leads to each part.
-func (view *volumeView) legend(bars []store.VolumeBar, f filter.Filter) {
+func (view *volumeView) legend(bars []store.VolumeBar, f filter.Filter, h habits) {
 	counts := map[verify.Verdict]int64{}
 	for _, b := range bars {
 		counts[verify.Verified] += b.Verified
@@ -228,7 +227,7 @@ func (view *volumeView) legend(bars []store.VolumeBar, f filter.Filter) {
 	}
 	for _, v := range []verify.Verdict{verify.Verified, verify.Late, verify.Rejected} {
 		text := strings.TrimSpace(f.Without(filter.KeyVerdict).Text() + " " + string(filter.KeyVerdict) + ":" + string(v))
-		view.Legend = append(view.Legend, volumeLegend{string(v), verdictMood(v), grouped(counts[v]), eventQuery{Text: text}.url()})
+		view.Legend = append(view.Legend, volumeLegend{string(v), verdictMood(v), h.grouped(counts[v]), eventQuery{Text: text}.url()})
 	}
 }
 

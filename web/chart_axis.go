@@ -173,16 +173,10 @@ func stepWords(step time.Duration) string {
 	return span(step)
 }
 
-// zoneName is what the times of a chart are in.
-func zoneName(zone *time.Location, now time.Time) string {
-	name, _ := now.In(zone).Zone()
-	return name
-}
-
 // countsLag says that the counts are behind, where they are further than usual.
-func countsLag(counted, now time.Time) string {
+func countsLag(counted, now time.Time, h habits) string {
 	if counted.IsZero() || now.Sub(counted) < lagShown {
 		return ""
 	}
-	return "Counted until " + counted.UTC().Format("2 Jan, 15:04:05 UTC") + "; what came later is not in it yet."
+	return "Counted until " + h.exactTo(counted) + " " + zoneWord(counted.In(h.zone())) + "; what came later is not in it yet."
 }

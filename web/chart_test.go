@@ -60,22 +60,22 @@ func TestVolumeChartGolden(t *testing.T) {
 	for name, test := range map[string]struct {
 		volume *store.Volume
 		filter string
-		zone   *time.Location
+		habits habits
 	}{
-		"chart_hours.html": {hourly(store.VolumeBar{Verified: 310, Late: 4, Rejected: 1}, store.VolumeBar{}, store.VolumeBar{Rejected: 9}, store.VolumeBar{Verified: 1}), `source:shop type:"a b","<x>" after:4h`, berlin},
-		"chart_days.html":  {day, "", nil},
+		"chart_hours.html": {hourly(store.VolumeBar{Verified: 310, Late: 4, Rejected: 1}, store.VolumeBar{}, store.VolumeBar{Rejected: 9}, store.VolumeBar{Verified: 1}), `source:shop type:"a b","<x>" after:4h`, habits{Zone: berlin}},
+		"chart_days.html":  {day, "", habits{German: true}},
 	} {
-		view := newVolumeView(test.volume, parseFilter(t, test.filter), test.zone, testNow)
+		view := newVolumeView(test.volume, parseFilter(t, test.filter), test.habits, testNow)
 		golden(t, name, strings.NewReplacer("><", ">\n<", static.URL("js/volume.js"), "volume.js").Replace(renderText(t, volumeChart(view)))+"\n")
 	}
 }
 
 func TestVolumeViewWithoutAChart(t *testing.T) {
 	t.Parallel()
-	if v := newVolumeView(&store.Volume{}, filter.Filter{}, nil, testNow); renderText(t, volumeChart(v)) != "" {
+	if v := newVolumeView(&store.Volume{}, filter.Filter{}, habits{}, testNow); renderText(t, volumeChart(v)) != "" {
 		t.Errorf("before anything is counted it shows %+v", v)
 	}
-	if v := newVolumeView(&store.Volume{CountedAt: testNow}, parseFilter(t, "after:2027-01-01"), nil, testNow); v.Why == "" {
+	if v := newVolumeView(&store.Volume{CountedAt: testNow}, parseFilter(t, "after:2027-01-01"), habits{}, testNow); v.Why == "" {
 		t.Errorf("an empty time: %+v", v)
 	}
 	v := newUncountedView(parseFilter(t, "source:shop customer:1 -entity:2 customer:3 after:2h"))
@@ -86,7 +86,7 @@ func TestVolumeViewWithoutAChart(t *testing.T) {
 
 func TestVolumeViewLinks(t *testing.T) {
 	t.Parallel()
-	v := newVolumeView(hourly(store.VolumeBar{Verified: 2}, store.VolumeBar{}), parseFilter(t, `-verdict:late after:24h source:shop before:1m`), nil, testNow)
+	v := newVolumeView(hourly(store.VolumeBar{Verified: 2}, store.VolumeBar{}), parseFilter(t, `-verdict:late after:24h source:shop before:1m`), habits{}, testNow)
 	base := "/events?q=-verdict:late+source:shop"
 	got := []string{v.Bars[0].URL, v.Drag, v.OutURL, v.Legend[2].URL, v.Ranges[1].URL, v.Ranges[4].URL}
 	want := []string{
@@ -109,7 +109,7 @@ func TestVolumeViewLinks(t *testing.T) {
 	}
 	for _, age := range []string{"", "after:1h", "after:24h", "after:25h", "after:1h before:5m"} {
 		current := ""
-		for _, r := range newVolumeView(hourly(store.VolumeBar{Late: 1}), parseFilter(t, age), nil, testNow).Ranges {
+		for _, r := range newVolumeView(hourly(store.VolumeBar{Late: 1}), parseFilter(t, age), habits{}, testNow).Ranges {
 			if r.Current {
 				current += r.Text
 			}

@@ -30,7 +30,7 @@ func (s *server) volumeShow(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := volumePageView{page: s.newPage(r, "Volume"), Query: text, EventsURL: eventQuery{Text: text}.url()}
 	v.Section = "events"
-	v.Volume = s.volume(r.Context(), f, nil)
+	v.Volume = s.volume(r.Context(), f, habitsOf(r.Context()))
 	v.Volume.TableURL = ""
 	for i := range v.Volume.Ranges { // stay on this page
 		v.Volume.Ranges[i].URL = toVolume(v.Volume.Ranges[i].URL)

@@ -82,6 +82,7 @@ func (s *server) routes() []route {
 		{"GET /reverify/{id}", viewer, s.reverifyShow},
 		{"POST /reverify/{id}/start", operator, s.reverifyStart},
 		{"POST /reverify/{id}/cancel", operator, s.reverifyCancel},
+		{"GET /overview", viewer, s.overviewShow},
 		{"GET /volume", viewer, s.volumeShow},
 		{"GET /failures", viewer, s.failureList},
 		{"POST /failures/{id}/{action}", operator, s.failureChange},

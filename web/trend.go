@@ -2,19 +2,20 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"recall/store"
 )
 
-// trend is the last 24 hours as small bars, with the same in words.
+// trend is a time as small bars, with the same in words.
 type trend struct {
 	Words string
 	Bars  []bar
 }
 
-// bar is one hour, in the units of the drawing.
+// bar is one part of the time, in the units of the drawing.
 type bar struct{ X, Y, Height string }
 
 const (
@@ -23,7 +24,7 @@ const (
 	barStep     = 5 // 4 wide, 1 between
 )
 
-// newTrend draws the hours up to now. An hour with anything in it is never without a bar.
+// newTrend draws the 24 hours up to now.
 func newTrend(hours []store.FailureHour, now time.Time) trend {
 	last := now.UTC().Truncate(time.Hour)
 	var counts [trendHours]int64
@@ -40,17 +41,36 @@ func newTrend(hours []store.FailureHour, now time.Time) trend {
 			most, when = h.Events, h.Hour.UTC()
 		}
 	}
-	t := trend{Words: "None in the last 24 hours"}
+	t := trend{Words: "None in the last 24 hours", Bars: trendBarsOf(counts[:])}
 	if total > 0 {
 		t.Words = fmt.Sprintf("Last 24 hours: %s, the most from %s to %s UTC with %s",
 			grouped(total), when.Format("15:04"), when.Add(time.Hour).Format("15:04"), grouped(most))
 	}
+	return t
+}
+
+// partsTrend draws parts of a time that the page names.
+func partsTrend(counts []int64) trend {
+	t := trend{Words: "Nothing arrived", Bars: trendBarsOf(counts)}
+	if len(t.Bars) > 0 {
+		t.Words = fmt.Sprintf("%s of %d parts of the time had events, the busiest %s", strconv.Itoa(len(t.Bars)), len(counts), grouped(slices.Max(counts)))
+	}
+	return t
+}
+
+// trendBarsOf makes the bars. A part with anything in it is never without one.
+func trendBarsOf(counts []int64) []bar {
+	if len(counts) == 0 {
+		return nil
+	}
+	var bars []bar
+	most := slices.Max(counts)
 	for i, n := range counts {
 		if n == 0 {
 			continue
 		}
 		height := max(2, int(n*trendHeight/most))
-		t.Bars = append(t.Bars, bar{strconv.Itoa(i * barStep), strconv.Itoa(trendHeight - height), strconv.Itoa(height)})
+		bars = append(bars, bar{strconv.Itoa(i * barStep), strconv.Itoa(trendHeight - height), strconv.Itoa(height)})
 	}
-	return t
+	return bars
 }

@@ -106,6 +106,15 @@ func TestCallbacksWholeWay(t *testing.T) {
 		h.run("", "event", "redispatch", rejected[0].ID.String(), "--to", "crm").want(t, 1, "rejected event was not proven genuine")
 	}
 
+	for text, want := range map[string]int{ // order.creation is there twice: once as a gift
+		`verdict:verified type:order.creation after:2h customer:48213 "jurgen" weisshaupl`: 2, `"jurgen" -weisshaupl`: 0, `verdict:verified type:order.creation "Hinterhaus, 2. Stock"`: 2,
+		`entity.invoiceAddress.city:münchen type:order.creation -verdict:rejected entity.accumulatedPrice:>9.98`: 2, "type:order.creation signature:mismatch delivery:none header.content-type:~json": 1,
+	} {
+		if found := h.events(text); len(found) != want {
+			t.Errorf("%s: %d events", text, len(found))
+		}
+	}
+
 	id := h.events("type:customer.creation", "customer:48377")[0].ID.String()
 	h.run("", "event", "redispatch", id, "--to", "cmr").want(t, 1, `there is no destination "cmr"; there are crm`)
 	r = h.run("", "event", "redispatch", id, "--to", "crm", "--reason", "CRM was down")

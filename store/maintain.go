@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	commitsKept  = 3 * 24 * time.Hour // how long a follower of commits may sleep
-	deleteAtOnce = 5000               // rows
-	deleteRounds = 200                // per kind and run; the rest waits for the next run
+	commitsKept  = 3 * 24 * time.Hour  // how long a follower of commits may sleep
+	sessionsKept = 30 * 24 * time.Hour // since they were last used; most have ended long before
+	deleteAtOnce = 5000                // rows
+	deleteRounds = 200                 // per kind and run; the rest waits for the next run
 )
 
 // Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits, counts
@@ -43,6 +44,9 @@ func (db *DB) Maintain(ctx context.Context) error {
 			WHERE (xid, position) IN (
 				SELECT xid, position FROM commits ORDER BY xid, position LIMIT $2) -- the oldest; no scan where none is old
 			AND at < $1`, db.Now().Add(-commitsKept)),
+		db.deleteSome(ctx, "ended sessions", `
+			DELETE FROM user_sessions
+			WHERE id IN (SELECT id FROM user_sessions WHERE seen_at < $1 LIMIT $2)`, db.Now().Add(-sessionsKept)),
 		db.thinVolume(ctx),
 	)
 }

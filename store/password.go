@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -29,13 +30,30 @@ const (
 	argonHash    = 32 // bytes
 )
 
-// ValidatePassword checks a new password. The error says in one sentence what is wrong with it.
-func ValidatePassword(password string) error {
+// commonPasswords are those of at least MinPassword characters among the 47,000 most used ones that zxcvbn lists (MIT licence),
+// in lower case.
+//
+//go:embed common_passwords.txt
+var commonPasswords string
+
+// ValidatePassword checks a new password of a user. The error says in one sentence what is wrong with it.
+func ValidatePassword(user, password string) error {
+	lower := strings.ToLower(password)
+	distinct := map[rune]bool{}
+	for _, r := range lower {
+		distinct[r] = true
+	}
 	switch {
 	case utf8.RuneCountInString(password) < MinPassword:
 		return fmt.Errorf("the password needs at least %d characters", MinPassword)
 	case len(password) > MaxPassword:
 		return fmt.Errorf("the password may have at most %d bytes", MaxPassword)
+	case strings.Contains("\n"+commonPasswords, "\n"+lower+"\n"):
+		return errors.New("the password is one of the most used ones, which are tried first; take three or four words that have nothing to do with each other")
+	case len(distinct) < 5:
+		return errors.New("the password needs at least 5 different characters")
+	case len(user) >= 3 && strings.Contains(lower, strings.ToLower(user)) && utf8.RuneCountInString(password)-utf8.RuneCountInString(user) < MinPassword:
+		return fmt.Errorf("the password holds the user's name, and needs at least %d characters besides it", MinPassword)
 	}
 	return nil
 }

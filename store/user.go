@@ -16,7 +16,7 @@ type User struct {
 	ID           int64
 	Name         string
 	Role         Role
-	SessionEpoch int // a session of an older epoch is over
+	SecondFactor bool // a code of an authenticator app is asked for besides the password
 	CreatedAt    time.Time
 }
 

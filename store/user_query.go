@@ -35,15 +35,15 @@ func (r Role) Validate() error {
 
 // CreateUser adds a user, with the password hashed by argon2id. Names that differ in case only are the same: ErrExists.
 func (db *DB) CreateUser(ctx context.Context, name, password string, role Role) (*User, error) {
-	if err := cmp.Or(ValidateUserName(name), ValidatePassword(password), role.Validate()); err != nil {
+	if err := cmp.Or(ValidateUserName(name), ValidatePassword(name, password), role.Validate()); err != nil {
 		return nil, err
 	}
 	u := &User{Name: name, Role: role}
 	err := db.pool.QueryRow(ctx, `
 		INSERT INTO users (name, password_hash, role, created_at)
 		VALUES ($1, $2, $3, $4)
-		RETURNING id, session_epoch, created_at`,
-		name, hashPassword(password), role, db.Now()).Scan(&u.ID, &u.SessionEpoch, &u.CreatedAt)
+		RETURNING id, created_at`,
+		name, hashPassword(password), role, db.Now()).Scan(&u.ID, &u.CreatedAt)
 	if exists(err) {
 		return nil, fmt.Errorf("the user %q %w", name, ErrExists)
 	}
@@ -83,15 +83,15 @@ var errLogin = fmt.Errorf("user with this name and password: %w", ErrNotFound)
 
 // SetPassword gives a user a new password, and ends the user's sessions.
 func (db *DB) SetPassword(ctx context.Context, name, password string) error {
-	if err := ValidatePassword(password); err != nil {
+	if err := ValidatePassword(name, password); err != nil {
 		return err
 	}
 	hash := hashPassword(password)
 	return db.changeUser(ctx, name, func(tx pgx.Tx, u *User) error {
-		_, err := tx.Exec(ctx, `
-			UPDATE users SET password_hash = $2, session_epoch = session_epoch + 1
-			WHERE id = $1`, u.ID, hash)
-		return err
+		if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1`, u.ID, hash); err != nil {
+			return err
+		}
+		return endSessions(ctx, tx, u.ID)
 	})
 }
 
@@ -133,8 +133,10 @@ func (db *DB) RemoveUser(ctx context.Context, name string) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, `UPDATE users SET removed_at = $2 WHERE id = $1`, u.ID, db.Now())
-		return err
+		if _, err := tx.Exec(ctx, `UPDATE users SET removed_at = $2 WHERE id = $1`, u.ID, db.Now()); err != nil {
+			return err
+		}
+		return endSessions(ctx, tx, u.ID)
 	})
 }
 
@@ -163,6 +165,11 @@ func (db *DB) changeUser(ctx context.Context, name string, change func(pgx.Tx, *
 	return nil
 }
 
+func endSessions(ctx context.Context, tx pgx.Tx, userID int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1`, userID)
+	return err
+}
+
 func keepAnAdmin(ctx context.Context, tx pgx.Tx) error {
 	var admins int
 	err := tx.QueryRow(ctx, `SELECT count(*) FROM users WHERE role = 'admin' AND removed_at IS NULL`).Scan(&admins)
@@ -175,7 +182,7 @@ func keepAnAdmin(ctx context.Context, tx pgx.Tx) error {
 // loadUsers reads users that are not removed.
 func loadUsers(ctx context.Context, q querier, c choice) ([]*User, error) {
 	found, err := q.Query(ctx, `
-		SELECT id, name, role, session_epoch, created_at
+		SELECT id, name, role, totp_confirmed_at IS NOT NULL AS second_factor, created_at
 		FROM users
 		WHERE (@id::bigint IS NULL OR id = @id) AND (@name::text IS NULL OR lower(name) = lower(@name)) AND removed_at IS NULL
 		ORDER BY lower(name) COLLATE "C"`, pgx.NamedArgs{"id": c.ID, "name": c.Name})

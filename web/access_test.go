@@ -180,14 +180,70 @@ func TestSessionsEnd(t *testing.T) {
 	if !loggedIn(anna) || loggedIn(berta) || loggedIn(carla) {
 		t.Error("want only anna to be logged in, after berta's password changed and carla was removed")
 	}
-	s.ahead.Store(int64(sessionAge - time.Minute))
-	if !loggedIn(anna) {
-		t.Error("the session ended too early")
+	for ahead := time.Hour; ahead < defaultAge; ahead += time.Hour {
+		if s.ahead.Store(int64(ahead)); !loggedIn(anna) {
+			t.Fatalf("a session in use ended after %s", ahead)
+		}
 	}
-	s.ahead.Store(int64(sessionAge + time.Minute))
-	if loggedIn(anna) {
-		t.Error("the session did not end")
+	if s.ahead.Store(int64(defaultAge + time.Minute)); loggedIn(anna) {
+		t.Error("a session in use did not end")
 	}
+	idle := s.as(t, "anna")
+	s.ahead.Add(int64(defaultIdle - time.Minute))
+	if !loggedIn(idle) {
+		t.Error("an idle session ended too early")
+	}
+	s.ahead.Add(int64(defaultIdle + time.Minute))
+	if loggedIn(idle) {
+		t.Error("an idle session did not end")
+	}
+}
+
+// Sessions are the server's: each is seen by its user, and ended by the user or an admin, with what its cookie was worth.
+func TestSessionsAreEndedByHand(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	desk, phone, admin := s.as(t, "anna"), s.as(t, "anna"), s.admin(t)
+	loggedIn := func(v *visitor) bool { return v.get("/account").StatusCode == http.StatusOK }
+
+	rows := desk.show("/account").all("#sessions tbody tr")
+	if len(rows) != 2 {
+		t.Fatalf("%d sessions listed, want 2", len(rows))
+	}
+	for _, row := range rows {
+		if forms := row.all("form"); len(forms) > 0 {
+			id := row.one(t, "[name=id]").attr("value")
+			if a := admin.post("/account/sessions", url.Values{"id": {id}}); a.StatusCode != http.StatusSeeOther || !loggedIn(phone) {
+				t.Error("somebody else's session was ended")
+			}
+			desk.post("/account/sessions", url.Values{"id": {id}})
+		}
+	}
+	if !loggedIn(desk) || loggedIn(phone) {
+		t.Error("want the phone alone to be logged out")
+	}
+	again := s.as(t, "anna")
+	desk.post("/account/sessions", url.Values{})
+	if !loggedIn(desk) || loggedIn(again) {
+		t.Error("want all others to be logged out")
+	}
+	admin.post("/users/anna/sessions", url.Values{"reason": {"lost laptop"}})
+	if loggedIn(desk) {
+		t.Error("an admin could not log somebody out")
+	}
+	out := s.as(t, "anna")
+	cookies := out.http.Jar.Cookies(must1(url.Parse(s.URL)))
+	out.post("/logout", url.Values{})
+	if a := s.visitor(t).get("/account", "Cookie", cookies[0].String()); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("the cookie of a session that was logged out: %s", a.Status)
+	}
+}
+
+func must1[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // A cookie made by someone else, or cut, is as good as none.

@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"unicode/utf8"
+	"strconv"
+	"strings"
 
 	"recall/store"
 )
@@ -14,24 +15,94 @@ type accountView struct {
 	page
 	Since        string
 	Habits, Zone string // as chosen; "" not
-	Error        string
+	Error        string // of the form for the password
+	SecondFactor bool
+	Sessions     []sessionRow
+}
+
+// sessionRow is one log-in of the user.
+type sessionRow struct {
+	ID          int64
+	Own         bool // the one that shows the page
+	Browser     string
+	Address     string
+	Begun, Seen timeView
 }
 
 func (s *server) accountShow(w http.ResponseWriter, r *http.Request) error {
-	v := s.newAccountView(r)
+	v, err := s.newAccountView(r)
+	if err != nil {
+		return err
+	}
 	v.Messages = s.takeFlashes(w, r)
 	return s.render(w, r, http.StatusOK, accountPage(v))
 }
 
-func (s *server) newAccountView(r *http.Request) accountView {
-	v := accountView{page: s.newPage(r, "Account"), Since: exact(userOf(r).CreatedAt)}
+func (s *server) newAccountView(r *http.Request) (accountView, error) {
+	user := userOf(r)
+	v := accountView{page: s.newPage(r, "Account"), Since: exact(user.CreatedAt), SecondFactor: user.SecondFactor}
 	if cookie, err := r.Cookie(habitsCookie); err == nil {
 		v.Habits = cookie.Value
 	}
 	if cookie, err := r.Cookie(zoneCookie); err == nil {
 		v.Zone = cookie.Value
 	}
-	return v
+	sessions, err := s.DB.ListSessions(r.Context(), user.ID, s.Sessions)
+	for _, other := range sessions {
+		v.Sessions = append(v.Sessions, sessionRow{
+			ID: other.ID, Own: other.ID == sessionOf(r).ID, Browser: browserWords(other.Agent), Address: other.Address,
+			Begun: newTime(other.CreatedAt, v.Now), Seen: newTime(other.SeenAt, v.Now),
+		})
+	}
+	return v, err
+}
+
+// accountSessions ends one of one's own log-ins, or all others.
+func (s *server) accountSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	user, message := userOf(r), "The session has ended."
+	if id, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64); err == nil {
+		if err := s.DB.EndSession(r.Context(), user.ID, id); err != nil {
+			return err
+		}
+	} else {
+		n, err := s.DB.EndSessions(r.Context(), user.ID, sessionOf(r).ID)
+		if err != nil {
+			return err
+		}
+		message = plural(n, "One other session has ended.", strconv.Itoa(n)+" other sessions have ended.")
+	}
+	s.audit(r, user.Name, "user.end_session", user.Name)
+	if err := s.flash(w, r, message); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/account#sessions", http.StatusSeeOther)
+	return nil
+}
+
+// browserWords names a browser and its system by what it calls itself, as far as that can be told.
+func browserWords(agent string) string {
+	name := ""
+	for _, b := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
+		if strings.Contains(agent, b[0]) {
+			name = b[1]
+			break
+		}
+	}
+	if name == "" {
+		if agent == "" {
+			return "unknown"
+		}
+		return cut(agent, 60)
+	}
+	for _, system := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, system[0]) {
+			return name + " on " + system[1]
+		}
+	}
+	return name
 }
 
 // accountPassword changes one's own password. All other log-ins of the user end.
@@ -42,15 +113,16 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 	user := userOf(r)
 	current, password, again := r.PostForm.Get("current"), r.PostForm.Get("password"), r.PostForm.Get("again")
 	reject := func(status int, message string) error {
-		v := s.newAccountView(r)
+		v, err := s.newAccountView(r)
+		if err != nil {
+			return err
+		}
 		v.Error = message
 		return s.render(w, r, status, accountPage(v))
 	}
 	switch {
-	case utf8.RuneCountInString(password) < store.MinPassword:
-		return reject(http.StatusBadRequest, fmt.Sprintf("The new password needs at least %d characters.", store.MinPassword))
-	case len(password) > store.MaxPassword:
-		return reject(http.StatusBadRequest, fmt.Sprintf("The new password may have at most %d bytes.", store.MaxPassword))
+	case store.ValidatePassword(user.Name, password) != nil:
+		return reject(http.StatusBadRequest, capital(store.ValidatePassword(user.Name, password).Error())+".")
 	case password != again:
 		return reject(http.StatusBadRequest, "The two new passwords differ.")
 	}
@@ -71,14 +143,8 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 	s.audit(r, user.Name, "user.password", user.Name)
 
 	// The change ended this session too: begin a new one.
-	user, err := s.DB.FindUser(r.Context(), user.ID)
-	if err != nil {
-		return fmt.Errorf("finding the user again: %w", err)
-	}
-	session := s.newSession(user)
-	session.AddFlash("Your password is changed. All your other sessions have ended.")
-	if err := session.Save(r, w); err != nil {
-		return fmt.Errorf("beginning a session: %w", err)
+	if err := s.logIn(w, r, user, "Your password is changed. All your other sessions have ended."); err != nil {
+		return err
 	}
 	http.Redirect(w, r, "/account", http.StatusSeeOther)
 	return nil

@@ -64,10 +64,13 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return fmt.Errorf("checking a password: %w", err)
 	}
+	if user.SecondFactor { // failures are forgotten only once both were right
+		return s.askForCode(w, r, user, v.Next)
+	}
 	s.throttle.succeeded(key)
 	s.audit(r, user.Name, "user.login", user.Name)
-	if err := s.newSession(user).Save(r, w); err != nil {
-		return fmt.Errorf("beginning a session: %w", err)
+	if err := s.logIn(w, r, user); err != nil {
+		return err
 	}
 	http.Redirect(w, r, v.Next, http.StatusSeeOther)
 	return nil
@@ -96,6 +99,11 @@ func (s *server) checkPassword(r *http.Request, name, password string) (*store.U
 }
 
 func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
+	if own := sessionOf(r); own != nil {
+		if err := s.DB.EndSession(r.Context(), own.UserID, own.ID); err != nil {
+			return err
+		}
+	}
 	session := s.session(r)
 	session.Options.MaxAge = -1
 	clear(session.Values)

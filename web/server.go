@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -29,9 +30,10 @@ type server struct {
 }
 
 func newServer(o Options) *server {
+	o.Sessions.Idle, o.Sessions.Age = cmp.Or(o.Sessions.Idle, defaultIdle), cmp.Or(o.Sessions.Age, defaultAge)
 	return &server{
 		Options:  o,
-		cookies:  newCookieStore(o.Key, o.Secure),
+		cookies:  newCookieStore(o.Key, o.Secure, o.Sessions.Age),
 		throttle: newThrottle(o.Now),
 		tail:     newTail(o.DB, o.Log, o.Now),
 		exports:  make(chan struct{}, exportMost),
@@ -62,6 +64,8 @@ func (s *server) routes() []route {
 		{"GET /metrics", viewer, s.watched(s.Metrics)},
 		{"GET /login", anyone, s.loginShow},
 		{"POST /login", anyone, s.loginCreate},
+		{"GET /login/code", anyone, s.codeShow},
+		{"POST /login/code", anyone, s.codeCheck},
 		{"POST /logout", viewer, s.logout},
 		{"GET /{$}", viewer, s.home},
 		{"GET /events", viewer, s.eventList},
@@ -118,6 +122,14 @@ func (s *server) routes() []route {
 		{"GET /account", viewer, s.accountShow},
 		{"POST /account/habits", viewer, s.habitsSet},
 		{"POST /account/password", viewer, s.accountPassword},
+		{"POST /account/sessions", viewer, s.accountSessions},
+		{"POST /account/second-factor/begin", viewer, s.secondFactorBegin},
+		{"POST /account/second-factor", viewer, s.secondFactorConfirm},
+		{"GET /account/second-factor/remove", viewer, s.secondFactorRemoveAsk},
+		{"POST /account/second-factor/remove", viewer, s.secondFactorRemove},
+		{"GET /users", admin, s.userList},
+		{"POST /users", admin, s.userCreate},
+		{"POST /users/{name}/{action}", admin, s.userChange},
 		{"POST /theme", viewer, s.themeSet},
 		{"/", viewer, s.nothingHere},
 	}

@@ -15,19 +15,22 @@ import (
 	"recall/store"
 )
 
-// sessionAge is how long a log-in lasts, whatever is done in between.
-const sessionAge = 12 * time.Hour
-
-// What a session cookie holds besides flash messages.
+// A session ends this long after it was last used, and this long after the log-in, unless Options say otherwise.
 const (
-	valueUser  = "user"  // int64
-	valueEpoch = "epoch" // int; a session of an older epoch is over
-	valueSince = "since" // int64, Unix seconds of the log-in
+	defaultIdle = 2 * time.Hour
+	defaultAge  = 12 * time.Hour
 )
 
-func newCookieStore(key seal.Key, secure bool) *sessions.CookieStore {
+// What the cookie holds besides flash messages.
+const (
+	valueToken   = "token"   // string; of a session in the store
+	valuePending = "pending" // int64; the user whose password was right and whose second factor is still to be asked for
+	valueSince   = "since"   // int64, Unix seconds of that password
+)
+
+func newCookieStore(key seal.Key, secure bool, age time.Duration) *sessions.CookieStore {
 	cookies := sessions.NewCookieStore(key.Derive("web: signing of session cookies", 32), key.Derive("web: encryption of session cookies", 32))
-	cookies.MaxAge(int(sessionAge.Seconds()))
+	cookies.MaxAge(int(age.Seconds()))
 	cookies.Options.Path = "/"
 	cookies.Options.HttpOnly = true
 	cookies.Options.Secure = secure
@@ -43,7 +46,16 @@ func cookieName(secure bool) string {
 	return "recall"
 }
 
-type userKey struct{}
+type (
+	userKey    struct{}
+	sessionKey struct{}
+)
+
+// sessionOf returns the session of who is logged in, or nil.
+func sessionOf(r *http.Request) *store.Session {
+	session, _ := r.Context().Value(sessionKey{}).(*store.Session)
+	return session
+}
 
 // userOf returns who is logged in, or nil.
 func userOf(r *http.Request) *store.User {
@@ -57,39 +69,56 @@ func (s *server) session(r *http.Request) *sessions.Session {
 	return session
 }
 
-// withUser looks up who is logged in, anew on each request: a removed user, a changed password or too old a log-in ends
-// the session at once.
+// withUser looks up who is logged in, anew on each request: a session that was ended, a removed user or a changed password
+// end it at once, on every instance.
 func (s *server) withUser(r *http.Request) (*http.Request, error) {
-	values := s.session(r).Values
-	id, hasID := values[valueUser].(int64)
-	epoch, hasEpoch := values[valueEpoch].(int)
-	since, hasSince := values[valueSince].(int64)
-	if !hasID || !hasEpoch || !hasSince || s.Now().Sub(time.Unix(since, 0)) > sessionAge {
+	token, ok := s.session(r).Values[valueToken].(string)
+	if !ok {
 		return r, nil
 	}
-	user, err := s.DB.FindUser(r.Context(), id)
+	session, user, err := s.DB.FindSession(r.Context(), token, s.Sessions)
 	if errors.Is(err, store.ErrNotFound) {
 		return r, nil
 	}
 	if err != nil {
-		return r, fmt.Errorf("finding the user of the session: %w", err)
+		return r, fmt.Errorf("finding the session: %w", err)
 	}
-	if user.SessionEpoch != epoch {
-		return r, nil
-	}
-	return r.WithContext(context.WithValue(r.Context(), userKey{}, user)), nil
+	ctx := context.WithValue(r.Context(), userKey{}, user)
+	return r.WithContext(context.WithValue(ctx, sessionKey{}, session)), nil
 }
 
-// newSession makes a session for a user; nothing of an older one is taken over.
-func (s *server) newSession(user *store.User) *sessions.Session {
+// newCookie makes an empty cookie; nothing of an older one is taken over.
+func (s *server) newCookie() *sessions.Session {
 	session := sessions.NewSession(s.cookies, cookieName(s.Secure))
 	options := *s.cookies.Options
 	session.Options = &options
-	session.Values[valueUser] = user.ID
-	session.Values[valueEpoch] = user.SessionEpoch
-	session.Values[valueSince] = s.Now().Unix()
 	return session
 }
+
+// logIn begins a session of a user, in a new cookie. The session that this browser had is over.
+func (s *server) logIn(w http.ResponseWriter, r *http.Request, user *store.User, messages ...string) error {
+	if before := sessionOf(r); before != nil {
+		if err := s.DB.EndSession(r.Context(), before.UserID, before.ID); err != nil {
+			return err
+		}
+	}
+	token, err := s.DB.CreateSession(r.Context(), user.ID, address(r), cut(r.UserAgent(), maxAgent))
+	if err != nil {
+		return err
+	}
+	cookie := s.newCookie()
+	cookie.Values[valueToken] = token
+	for _, m := range messages {
+		cookie.AddFlash(m)
+	}
+	if err := cookie.Save(r, w); err != nil {
+		return fmt.Errorf("beginning a session: %w", err)
+	}
+	return nil
+}
+
+// maxAgent bounds what a browser may call itself, in characters.
+const maxAgent = 200
 
 // flash keeps a message for the next page shown to this user.
 func (s *server) flash(w http.ResponseWriter, r *http.Request, message string) error {

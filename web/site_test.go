@@ -58,6 +58,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	for _, f := range change {
 		f(&o)
 	}
+	db.Now = o.Now
 	s.server = newServer(o)
 	handler, err := NewHandler(o)
 	if err != nil {

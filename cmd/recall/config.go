@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"recall/seal"
+	"recall/store"
 )
 
 // commonSettings are the settings of every command, as they were given. All are texts, so that every wrong one can be
@@ -50,6 +51,8 @@ type serveSettings struct {
 	RejectedPerHour  string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
 	MetricsToken     string `env:"RECALL_METRICS_TOKEN" placeholder:"TOKEN" help:"Token with which programs may read /metrics and /health/details, at least 16 characters (openssl rand -hex 16). Without it only who is logged in. A flag can be seen by others on the machine."`
 	MetricsTokenFile string `env:"RECALL_METRICS_TOKEN_FILE" placeholder:"FILE" help:"File that holds the same."`
+	SessionIdle      string `env:"RECALL_SESSION_IDLE" default:"2h" help:"How long a log-in lasts that is not used."`
+	SessionAge       string `env:"RECALL_SESSION_AGE" default:"12h" help:"How long a log-in lasts, whatever is done in between."`
 	ShutdownDelay    string `env:"RECALL_SHUTDOWN_DELAY" default:"0s" help:"How long callbacks are still taken after the signal to stop, while /health/ready says no already: as long as a load balancer needs to notice."`
 	ShutdownGrace    string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
 }
@@ -79,6 +82,7 @@ type config struct {
 	RatePerAddress  float64
 	RejectedPerHour int
 	MetricsToken    string // "": none
+	Sessions        store.SessionLimits
 	ShutdownDelay   time.Duration
 	ShutdownGrace   time.Duration
 }
@@ -110,8 +114,12 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),
 		MetricsToken:    p.token("RECALL_METRICS_TOKEN", serve.MetricsToken, serve.MetricsTokenFile),
-		ShutdownDelay:   p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
-		ShutdownGrace:   p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
+		Sessions: store.SessionLimits{
+			Idle: p.duration("RECALL_SESSION_IDLE", serve.SessionIdle, time.Minute, 30*24*time.Hour),
+			Age:  p.duration("RECALL_SESSION_AGE", serve.SessionAge, time.Minute, 30*24*time.Hour),
+		},
+		ShutdownDelay: p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
+		ShutdownGrace: p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {

@@ -140,8 +140,8 @@ func readSecret(r io.Reader, what string) (string, error) {
 	return line, nil
 }
 
-// password reads a new password: from a file, from the terminal without echo and twice, or else from standard input.
-func (a *app) password(ctx context.Context, file *string) (string, error) {
+// password reads a new password of a user: from a file, from the terminal without echo and twice, or else from standard input.
+func (a *app) password(ctx context.Context, user string, file *string) (string, error) {
 	var text string
 	var err error
 	switch {
@@ -149,7 +149,7 @@ func (a *app) password(ctx context.Context, file *string) (string, error) {
 		r := secretReader{in: a.in}
 		text, _, err = r.line("--password", nil, file)
 	case isTerminal(a.in):
-		return a.askPassword(ctx)
+		return a.askPassword(ctx, user)
 	default:
 		text, err = readSecret(a.in, "the password from standard input")
 		if err == nil && strings.ContainsAny(text, "\r\n") {
@@ -157,22 +157,22 @@ func (a *app) password(ctx context.Context, file *string) (string, error) {
 		}
 	}
 	if err == nil {
-		err = checkPassword(text)
+		err = checkPassword(user, text)
 	}
 	return text, err
 }
 
-func checkPassword(text string) error {
-	if err := store.ValidatePassword(text); err != nil {
+func checkPassword(user, text string) error {
+	if err := store.ValidatePassword(user, text); err != nil {
 		return usagef("%v", err)
 	}
 	return nil
 }
 
-func (a *app) askPassword(ctx context.Context) (string, error) {
+func (a *app) askPassword(ctx context.Context, user string) (string, error) {
 	first, err := a.ask(ctx, "New password: ")
 	if err == nil {
-		err = checkPassword(first)
+		err = checkPassword(user, first)
 	}
 	if err != nil {
 		return "", err

@@ -88,7 +88,7 @@ func TestPasswordFromTerminal(t *testing.T) {
 	} {
 		ours, theirs := terminal(t)
 		p := &typist{t: t, ours: ours, theirs: theirs, answers: test.answers}
-		got, err := (&app{in: theirs, errw: p}).password(t.Context(), nil)
+		got, err := (&app{in: theirs, errw: p}).password(t.Context(), "anna", nil)
 		p.typing.Wait()
 		if test.says == "" && (err != nil || got != test.want) || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%s: %q, %v", name, got, err)
@@ -108,7 +108,7 @@ func TestPasswordBrokenOff(t *testing.T) {
 	ours, theirs := terminal(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	p := &typist{t: t, ours: ours, theirs: theirs, onPrompt: cancel}
-	if _, err := (&app{in: theirs, errw: p}).password(ctx, nil); err != context.Canceled {
+	if _, err := (&app{in: theirs, errw: p}).password(ctx, "anna", nil); err != context.Canceled {
 		t.Errorf("%v", err)
 	}
 	p.typing.Wait()

@@ -11,11 +11,14 @@ import (
 )
 
 type userCmd struct {
-	Add      userAddCmd      `cmd:"" help:"Add somebody who may log in to the admin UI."`
-	List     userListCmd     `cmd:"" help:"List the users."`
-	Password userPasswordCmd `cmd:"" help:"Give a user a new password, and end the user's sessions."`
-	Role     userRoleCmd     `cmd:"" help:"Change what a user may do, at once."`
-	Remove   userRemoveCmd   `cmd:"" help:"Remove a user, and end the user's sessions."`
+	Add          userAddCmd      `cmd:"" help:"Add somebody who may log in to the admin UI."`
+	List         userListCmd     `cmd:"" help:"List the users."`
+	Password     userPasswordCmd `cmd:"" help:"Give a user a new password, and end the user's sessions."`
+	Role         userRoleCmd     `cmd:"" help:"Change what a user may do, at once."`
+	SecondFactor struct {
+		Remove userSecondFactorRemoveCmd `cmd:"" help:"Ask a user for the password alone, when phone and recovery codes are lost."`
+	} `cmd:"" help:"The second factor of a user."`
+	Remove userRemoveCmd `cmd:"" help:"Remove a user, and end the user's sessions."`
 }
 
 type userAddCmd struct {
@@ -47,7 +50,7 @@ func (c *userAddCmd) Run(ctx context.Context, a *app) error {
 		if u := userNamed(users, c.Name); u != nil { // said before a password is asked for
 			return fmt.Errorf("the user %q exists already", u.Name)
 		}
-		password, err := a.password(ctx, c.PasswordFile)
+		password, err := a.password(ctx, c.Name, c.PasswordFile)
 		if err != nil {
 			return err
 		}
@@ -113,7 +116,7 @@ Example:
 
 func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
 	return changeUser(ctx, a, c.Name, "user.password", nil, func(db *store.DB, u *store.User) (string, error) {
-		password, err := a.password(ctx, c.PasswordFile)
+		password, err := a.password(ctx, c.Name, c.PasswordFile)
 		if err != nil {
 			return "", err
 		}
@@ -133,6 +136,16 @@ func (c *userRoleCmd) Run(ctx context.Context, a *app) error {
 	}
 	return changeUser(ctx, a, c.Name, "user.role", map[string]any{"role": role}, func(db *store.DB, u *store.User) (string, error) {
 		return "is " + string(role) + " now", db.SetRole(ctx, u.Name, role)
+	})
+}
+
+type userSecondFactorRemoveCmd struct {
+	Name string `arg:"" help:"The user's name."`
+}
+
+func (c *userSecondFactorRemoveCmd) Run(ctx context.Context, a *app) error {
+	return changeUser(ctx, a, c.Name, "user.second_factor_remove", nil, func(db *store.DB, u *store.User) (string, error) {
+		return "logs in by the password alone now", db.RemoveSecondFactor(ctx, u.Name)
 	})
 }
 

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"recall/plenigo"
+)
+
+// Session is a log-in of a user in one browser.
+type Session struct {
+	ID        int64
+	UserID    int64
+	Address   string // where the log-in came from
+	Agent     string // what the browser calls itself
+	CreatedAt time.Time
+	SeenAt    time.Time // to the minute
+}
+
+// SessionLimits end a session by themselves.
+type SessionLimits struct {
+	Idle time.Duration // since it was last used
+	Age  time.Duration // since the log-in
+}
+
+// seenEvery bounds how often the use of a session is written down.
+const seenEvery = time.Minute
+
+// CreateSession begins a session of a user. The token is known to whoever gets it from here, and to nobody else: the
+// database keeps its hash.
+func (db *DB) CreateSession(ctx context.Context, userID int64, address, agent string) (token string, err error) {
+	token = rand.Text()
+	_, err = db.pool.Exec(ctx, `
+		INSERT INTO user_sessions (user_id, token_sha256, address, agent, created_at, seen_at)
+		VALUES (@user, @token, @address, @agent, @now, @now)`,
+		pgx.NamedArgs{"user": userID, "token": hashToken(token), "address": plenigo.Clean(address), "agent": plenigo.Clean(agent), "now": db.Now()})
+	if err != nil {
+		return "", fmt.Errorf("beginning a session: %w", err)
+	}
+	return token, nil
+}
+
+// FindSession returns the session of a token and its user, and notes that it was used. ErrNotFound stands for one that has
+// ended, whatever ended it.
+func (db *DB) FindSession(ctx context.Context, token string, limits SessionLimits) (*Session, *User, error) {
+	now := db.Now()
+	rows, err := db.pool.Query(ctx, `
+		SELECT id, user_id, address, agent, created_at, seen_at
+		FROM user_sessions
+		WHERE token_sha256 = @token AND seen_at > @used AND created_at > @begun`,
+		pgx.NamedArgs{"token": hashToken(token), "used": now.Add(-limits.Idle), "begun": now.Add(-limits.Age)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding a session: %w", err)
+	}
+	sessions, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Session])
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding a session: %w", err)
+	}
+	if len(sessions) == 0 {
+		return nil, nil, fmt.Errorf("session: %w", ErrNotFound)
+	}
+	s := sessions[0]
+	user, err := db.FindUser(ctx, s.UserID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if now.Sub(s.SeenAt) >= seenEvery {
+		if _, err := db.pool.Exec(ctx, `UPDATE user_sessions SET seen_at = $2 WHERE id = $1`, s.ID, now); err != nil {
+			return nil, nil, fmt.Errorf("noting the use of a session: %w", err)
+		}
+	}
+	return s, user, nil
+}
+
+// ListSessions returns a user's sessions that have not ended, the last used first.
+func (db *DB) ListSessions(ctx context.Context, userID int64, limits SessionLimits) ([]*Session, error) {
+	now := db.Now()
+	rows, err := db.pool.Query(ctx, `
+		SELECT id, user_id, address, agent, created_at, seen_at
+		FROM user_sessions
+		WHERE user_id = @user AND seen_at > @used AND created_at > @begun
+		ORDER BY seen_at DESC, id DESC
+		LIMIT 100`, pgx.NamedArgs{"user": userID, "used": now.Add(-limits.Idle), "begun": now.Add(-limits.Age)})
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	sessions, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Session])
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	for _, s := range sessions {
+		s.CreatedAt, s.SeenAt = s.CreatedAt.UTC(), s.SeenAt.UTC()
+	}
+	return sessions, nil
+}
+
+// EndSession ends one session of a user; one that has ended already is no error.
+func (db *DB) EndSession(ctx context.Context, userID, id int64) error {
+	if _, err := db.pool.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id = $2`, userID, id); err != nil {
+		return fmt.Errorf("ending a session: %w", err)
+	}
+	return nil
+}
+
+// EndSessions ends all sessions of a user but one (0: all), and returns how many there were.
+func (db *DB) EndSessions(ctx context.Context, userID, but int64) (int, error) {
+	tag, err := db.pool.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2`, userID, but)
+	if err != nil {
+		return 0, fmt.Errorf("ending sessions: %w", err)
+	}
+	return int(tag.RowsAffected()), nil
+}
+
+func hashToken(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}

@@ -1,0 +1,227 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/boombuler/barcode/qr"
+	"github.com/pquerna/otp"
+
+	"recall/store"
+)
+
+// pendingAge is how long a right password waits for its code.
+const pendingAge = 5 * time.Minute
+
+// codeView is the model of the second step of a log-in.
+type codeView struct {
+	page
+	Next  string
+	Error string
+}
+
+// askForCode remembers, in a sealed cookie, whose password was right, and goes to the second step.
+func (s *server) askForCode(w http.ResponseWriter, r *http.Request, user *store.User, next string) error {
+	cookie := s.newCookie()
+	cookie.Values[valuePending] = user.ID
+	cookie.Values[valueSince] = s.Now().Unix()
+	cookie.Options.MaxAge = int(pendingAge.Seconds())
+	if err := cookie.Save(r, w); err != nil {
+		return fmt.Errorf("beginning the second step of a log-in: %w", err)
+	}
+	address := "/login/code"
+	if _, query, found := strings.Cut(loginURL(next), "?"); found {
+		address += "?" + query
+	}
+	http.Redirect(w, r, address, http.StatusSeeOther)
+	return nil
+}
+
+// pending returns whose code is to be asked for, or nil: then the log-in begins again.
+func (s *server) pending(r *http.Request) (*store.User, error) {
+	values := s.session(r).Values
+	id, hasID := values[valuePending].(int64)
+	since, hasSince := values[valueSince].(int64)
+	if !hasID || !hasSince || s.Now().Sub(time.Unix(since, 0)) > pendingAge {
+		return nil, nil
+	}
+	user, err := s.DB.FindUser(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !user.SecondFactor {
+		return nil, nil
+	}
+	return user, err
+}
+
+func (s *server) codeShow(w http.ResponseWriter, r *http.Request) error {
+	next := localPath(r.FormValue("next"))
+	user, err := s.pending(r)
+	if err != nil {
+		return err
+	}
+	if user == nil {
+		http.Redirect(w, r, loginURL(next), http.StatusSeeOther)
+		return nil
+	}
+	return s.render(w, r, http.StatusOK, codePage(codeView{page: s.newPage(r, "Log in"), Next: next}))
+}
+
+func (s *server) codeCheck(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	v := codeView{page: s.newPage(r, "Log in"), Next: localPath(r.PostForm.Get("next"))}
+	user, err := s.pending(r)
+	if err != nil {
+		return err
+	}
+	if user == nil {
+		http.Redirect(w, r, loginURL(v.Next), http.StatusSeeOther)
+		return nil
+	}
+	key := throttleKey{address(r), user.Name}
+	if wait := s.throttle.wait(key); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+		return s.render(w, r, http.StatusTooManyRequests, codePage(v))
+	}
+	recovered, left, err := s.DB.CheckSecondFactor(r.Context(), user, r.PostForm.Get("code"))
+	if errors.Is(err, store.ErrWrongCode) {
+		s.throttle.failed(key)
+		s.audit(r, user.Name, "user.login_failed", user.Name)
+		v.Error = "This code is wrong, or was used already. Wait for the next one; check that the clock of your phone is right."
+		return s.render(w, r, http.StatusUnauthorized, codePage(v))
+	}
+	if err != nil {
+		return err
+	}
+	s.throttle.succeeded(key)
+	s.audit(r, user.Name, "user.login", user.Name)
+	var messages []string
+	if recovered {
+		messages = append(messages, fmt.Sprintf("You logged in by a recovery code; %d are left. If your phone is lost, remove the second factor under Account and set it up anew.", left))
+	}
+	if err := s.logIn(w, r, user, messages...); err != nil {
+		return err
+	}
+	http.Redirect(w, r, v.Next, http.StatusSeeOther)
+	return nil
+}
+
+// secondFactorView is the model of the pages on which a second factor is set up or removed.
+type secondFactorView struct {
+	page
+	Secret   string // for who cannot scan, in groups of four
+	QR       string // the path of its squares
+	Size     string // view box
+	Recovery []string
+	Error    string
+}
+
+// secondFactorBegin makes a new secret and shows it, this once.
+func (s *server) secondFactorBegin(w http.ResponseWriter, r *http.Request) error {
+	key, err := s.DB.BeginSecondFactor(r.Context(), userOf(r))
+	if errors.Is(err, store.ErrExists) {
+		return mistake("You have a second factor already. Remove it under Account before you set up another one.")
+	}
+	if err != nil {
+		return err
+	}
+	v := secondFactorView{page: s.newPage(r, "Second factor")}
+	if err := v.draw(key); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, secondFactorPage(v))
+}
+
+func (v *secondFactorView) draw(key *otp.Key) error {
+	code, err := qr.Encode(key.URL(), qr.M, qr.Auto)
+	if err != nil {
+		return fmt.Errorf("drawing the code for an authenticator app: %w", err)
+	}
+	const border = 4 // modules of quiet zone, as readers expect
+	var path strings.Builder
+	bounds := code.Bounds()
+	for y := range bounds.Dy() {
+		for x := range bounds.Dx() {
+			if dark, _, _, _ := code.At(x, y).RGBA(); dark == 0 {
+				fmt.Fprintf(&path, "M%d %dh1v1h-1z", x+border, y+border)
+			}
+		}
+	}
+	v.QR = path.String()
+	v.Size = fmt.Sprintf("0 0 %d %d", bounds.Dx()+2*border, bounds.Dy()+2*border)
+	for i, c := range key.Secret() {
+		if i > 0 && i%4 == 0 {
+			v.Secret += " "
+		}
+		v.Secret += string(c)
+	}
+	return nil
+}
+
+// secondFactorConfirm turns it on, once the app shows the right code, and shows the recovery codes, this once.
+func (s *server) secondFactorConfirm(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	user := userOf(r)
+	v := secondFactorView{page: s.newPage(r, "Second factor")}
+	key := throttleKey{address(r), user.Name}
+	if wait := s.throttle.wait(key); wait > 0 {
+		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+		return s.render(w, r, http.StatusTooManyRequests, secondFactorPage(v))
+	}
+	recovery, err := s.DB.ConfirmSecondFactor(r.Context(), user, r.PostForm.Get("code"))
+	if errors.Is(err, store.ErrWrongCode) {
+		s.throttle.failed(key)
+		v.Error = "This code is wrong. Enter the one that your app shows now; check that the clock of your phone is right."
+		return s.render(w, r, http.StatusUnprocessableEntity, secondFactorPage(v))
+	}
+	if err != nil {
+		return err
+	}
+	s.throttle.succeeded(key)
+	s.audit(r, user.Name, "user.second_factor", user.Name)
+	v.Recovery = recovery
+	return s.render(w, r, http.StatusOK, secondFactorPage(v))
+}
+
+func (s *server) secondFactorRemoveAsk(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, secondFactorRemovePage(secondFactorView{page: s.newPage(r, "Second factor")}))
+}
+
+// secondFactorRemove asks for the password again: an unlocked screen alone must not be enough.
+func (s *server) secondFactorRemove(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	user := userOf(r)
+	v := secondFactorView{page: s.newPage(r, "Second factor")}
+	key := throttleKey{address(r), user.Name}
+	if wait := s.throttle.wait(key); wait > 0 {
+		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+		return s.render(w, r, http.StatusTooManyRequests, secondFactorRemovePage(v))
+	}
+	if _, err := s.checkPassword(r, user.Name, r.PostForm.Get("password")); errors.Is(err, store.ErrNotFound) {
+		s.throttle.failed(key)
+		v.Error = "The password is wrong."
+		return s.render(w, r, http.StatusForbidden, secondFactorRemovePage(v))
+	} else if err != nil {
+		return fmt.Errorf("checking a password: %w", err)
+	}
+	if err := s.DB.RemoveSecondFactor(r.Context(), user.Name); err != nil {
+		return err
+	}
+	s.throttle.succeeded(key)
+	s.audit(r, user.Name, "user.second_factor_remove", user.Name)
+	if err := s.flash(w, r, "The second factor is removed. Your password alone is asked for."); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/account", http.StatusSeeOther)
+	return nil
+}

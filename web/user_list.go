@@ -1,0 +1,174 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"recall/store"
+)
+
+// userListView is the page of who may log in.
+type userListView struct {
+	page
+	Rows  []userRow
+	Roles []choice
+	// What was entered and is not possible.
+	Error, Name, Role string
+}
+
+type userRow struct {
+	Name, Role   string
+	Own          bool // who shows the page: changes one's own account elsewhere
+	SecondFactor bool
+	Sessions     int
+	Seen, Added  timeView // Seen is zero where no session is open
+	Trail        string   // address of what the user did
+}
+
+// roles are what a user may be.
+var roles = []choice{
+	{string(store.RoleViewer), "viewer: looks at everything"},
+	{string(store.RoleOperator), "operator: also sends events again"},
+	{string(store.RoleAdmin), "admin: also changes settings and users"},
+}
+
+func (s *server) userList(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.newUserList(r)
+	if err != nil {
+		return err
+	}
+	v.Messages = s.takeFlashes(w, r)
+	return s.render(w, r, http.StatusOK, userListPage(v))
+}
+
+func (s *server) newUserList(r *http.Request) (userListView, error) {
+	v := userListView{page: s.newPage(r, "Users"), Roles: roles, Role: string(store.RoleViewer)}
+	users, err := s.DB.ListUsers(r.Context())
+	if err != nil {
+		return v, err
+	}
+	for _, u := range users {
+		sessions, err := s.DB.ListSessions(r.Context(), u.ID, s.Sessions)
+		if err != nil {
+			return v, err
+		}
+		row := userRow{
+			Name: u.Name, Role: string(u.Role), Own: u.ID == userOf(r).ID, SecondFactor: u.SecondFactor, Sessions: len(sessions),
+			Added: newTime(u.CreatedAt, v.Now), Trail: auditQuery{Actor: u.Name}.url(),
+		}
+		if len(sessions) > 0 {
+			row.Seen = newTime(sessions[0].SeenAt, v.Now)
+		}
+		v.Rows = append(v.Rows, row)
+	}
+	return v, nil
+}
+
+func (s *server) userCreate(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	name, password, role := r.PostForm.Get("name"), r.PostForm.Get("password"), store.Role(r.PostForm.Get("role"))
+	err := cmp.Or(store.ValidateUserName(name), store.ValidatePassword(name, password), role.Validate())
+	if err == nil {
+		if _, err = s.DB.CreateUser(r.Context(), name, password, role); err != nil && !errors.Is(err, store.ErrExists) {
+			return err
+		}
+	}
+	if err != nil {
+		v, listErr := s.newUserList(r)
+		if listErr != nil {
+			return listErr
+		}
+		v.Error, v.Name, v.Role = capital(err.Error())+".", cut(name, maxName), string(role)
+		return s.render(w, r, http.StatusUnprocessableEntity, userListPage(v))
+	}
+	if err := s.DB.AddAudit(r.Context(), s.note(r, "user.add", name, "", map[string]any{"role": role})); err != nil {
+		return err
+	}
+	return s.userDone(w, r, plainText(name)+" may log in now, as "+string(role)+".")
+}
+
+// userChange does one thing to another user. The last admin stays one.
+func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	user, err := s.findUserNamed(r, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	if user.ID == userOf(r).ID {
+		return mistake("This is your own account: change it under Account, or let another admin do it.")
+	}
+	ctx, action, message, detail := r.Context(), "", "", map[string]any{}
+	switch r.PathValue("action") {
+	case "role":
+		role := store.Role(r.PostForm.Get("role"))
+		if err := role.Validate(); err != nil {
+			return mistake(capital(err.Error()) + ".")
+		}
+		action, message = "user.role", user.Name+" is "+string(role)+" now."
+		detail["role"] = map[string]any{"before": user.Role, "after": role}
+		err = s.DB.SetRole(ctx, user.Name, role)
+	case "password":
+		password := r.PostForm.Get("password")
+		if err := store.ValidatePassword(user.Name, password); err != nil {
+			return mistake(capital(err.Error()) + ".")
+		}
+		action, message = "user.password", user.Name+" has a new password, and is logged in nowhere."
+		err = s.DB.SetPassword(ctx, user.Name, password)
+	case "sessions":
+		var n int
+		n, err = s.DB.EndSessions(ctx, user.ID, 0)
+		action, message, detail["sessions"] = "user.end_session", user.Name+" is logged in nowhere.", n
+	case "second-factor":
+		action, message = "user.second_factor_remove", user.Name+" logs in by the password alone."
+		err = s.DB.RemoveSecondFactor(ctx, user.Name)
+	case "remove":
+		action, message = "user.remove", user.Name+" may no longer log in."
+		err = s.DB.RemoveUser(ctx, user.Name)
+	default:
+		return s.nothingHere(w, r)
+	}
+	if errors.Is(err, store.ErrLastAdmin) {
+		return mistake(capital(store.ErrLastAdmin.Error()) + ".")
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.DB.AddAudit(ctx, s.note(r, action, user.Name, r.PostForm.Get("reason"), detail)); err != nil {
+		return err
+	}
+	return s.userDone(w, r, message)
+}
+
+func (s *server) userDone(w http.ResponseWriter, r *http.Request, message string) error {
+	if err := s.flash(w, r, message); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/users", http.StatusSeeOther)
+	return nil
+}
+
+func (s *server) findUserNamed(r *http.Request, name string) (*store.User, error) {
+	users, err := s.DB.ListUsers(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		if u.Name == name {
+			return u, nil
+		}
+	}
+	return nil, missing("There is no user of this name.")
+}
+
+func (row userRow) sessionsText() string {
+	if row.Sessions == 0 {
+		return "none"
+	}
+	return strconv.Itoa(row.Sessions)
+}

@@ -85,15 +85,15 @@ func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 	found, err := db.pool.Query(ctx, `
 		SELECT id, at, actor, action, subject, reason, detail
 		FROM audit_entries
-		WHERE (actor = @actor OR @actor = '')
-			AND (subject = @subject OR @subject = '')
-			AND (action = @action OR starts_with(action, @action || '.') OR @action = '')
+		WHERE (actor = @actor OR @actor::text IS NULL)
+			AND (subject = @subject OR @subject::text IS NULL)
+			AND (action = @action OR starts_with(action, @action || '.') OR @action::text IS NULL)
 			AND (at >= @from OR @from::timestamptz IS NULL) AND (at < @until OR @until::timestamptz IS NULL)
 			AND (id < @before OR @before = 0)
 		ORDER BY id DESC
 		LIMIT @limit`,
 		pgx.NamedArgs{
-			"actor": plenigo.Clean(q.Actor), "subject": plenigo.Clean(q.Subject), "action": plenigo.Clean(q.Action),
+			"actor": textOrNull(q.Actor), "subject": textOrNull(q.Subject), "action": textOrNull(q.Action),
 			"from": timeOrNull(q.From), "until": timeOrNull(q.Until), "before": q.Before, "limit": min(q.Limit, 1000),
 		})
 	if err != nil {
@@ -112,6 +112,15 @@ func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 // ListAudit returns the entries of a subject ("": of all), newest first, 50 unless told, at most 1,000.
 func (db *DB) ListAudit(ctx context.Context, subject string, limit int) ([]AuditEntry, error) {
 	return db.FindAudit(ctx, AuditQuery{Subject: subject, Limit: limit})
+}
+
+// textOrNull is a parameter that is NULL for "", and fit for a column.
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	s = plenigo.Clean(s)
+	return &s
 }
 
 // timeOrNull is a parameter that is NULL for the zero time.

@@ -12,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"recall/seal"
+	"recall/store"
 )
 
 // Each wrong setting gives one sentence that names its variable, says what is right and shows no secret.
@@ -87,6 +88,7 @@ func TestSettings(t *testing.T) {
 		TrustedProxies: []string{"10.0.0.1", "fd00::/8"}, MaxBody: 1 << 20,
 		EgressAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")},
 		Workers:     7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
+		Sessions: store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 	}
 	if got.Key == (seal.Key{}) {
 		t.Error("no key")
@@ -106,6 +108,7 @@ func TestDefaults(t *testing.T) {
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
 		MaxBody: 1 << 20, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
+		Sessions: store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -87,9 +87,9 @@ func (s *site) openTab(t *testing.T) *tab {
 	b := &tab{t: t, site: s}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900)))
 	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancelTime)
+	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900)))
 	b.ctx = ctx
 	messages := chromedp.Console(ctx)
 	go func() {

@@ -1,38 +1,18 @@
 package web
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"recall/store"
 )
 
-// destinationView is a destination as its pages show it; no header value is in it.
-type destinationView struct {
-	Name     string
-	PageURL  string
-	URL      string
-	State    mood
-	Demo     bool
-	Matches  string // what is sent automatically, in words
-	Match    string // the rule as text; "" when there is none to show
-	Signing  string
-	Headers  []string
-	Timeout  string
-	Schedule []string
-}
-
 type destinationListView struct {
 	page
 	Destinations []destinationView
+	Lost         string // exhausted deliveries, to removed destinations too; "" none
 	Command      string
-}
-
-type destinationShowView struct {
-	page
-	Destination destinationView
 }
 
 const addDestinationCommand = "recall destination add --name crm --url https://crm.example/callbacks"
@@ -42,76 +22,55 @@ func (s *server) destinationList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("listing destinations: %w", err)
 	}
+	open, lost, err := s.openDeliveries(r.Context())
+	if err != nil {
+		return err
+	}
 	v := destinationListView{page: s.newPage(r, "Destinations"), Command: addDestinationCommand}
 	v.Messages = s.takeFlashes(w, r)
 	for _, d := range destinations {
-		v.Destinations = append(v.Destinations, newDestinationView(d))
+		v.Destinations = append(v.Destinations, newDestinationView(d, open[d.ID], v.Now))
+	}
+	if lost > 0 {
+		v.Lost = counted(lost, store.MostExhausted) + " " + pluralWord(lost, "delivery was", "deliveries were")
 	}
 	return s.render(w, r, http.StatusOK, destinationListPage(v))
 }
 
-func (s *server) destinationShow(w http.ResponseWriter, r *http.Request) error {
-	d, err := s.DB.FindDestination(r.Context(), r.PathValue("name"))
-	if errors.Is(err, store.ErrNotFound) {
-		return missing("There is no destination “" + cut(r.PathValue("name"), 80) + "”, or it was removed.")
+func pluralWord(n int, one, many string) string {
+	if n == 1 {
+		return one
 	}
+	return many
+}
+
+// openDeliveries tells what is open by destination, and how many deliveries are exhausted in all.
+func (s *server) openDeliveries(ctx context.Context) (open map[int64]openDeliveries, lost int, err error) {
+	backlogs, err := s.DB.ListBacklogs(ctx)
 	if err != nil {
-		return fmt.Errorf("finding destination: %w", err)
+		return nil, 0, err
 	}
-	v := destinationShowView{page: s.newPage(r, d.Name), Destination: newDestinationView(d)}
-	return s.render(w, r, http.StatusOK, destinationShowPage(v))
-}
-
-func newDestinationView(d *store.Destination) destinationView {
-	v := destinationView{
-		Name:    d.Name,
-		PageURL: "/destinations/" + d.Name,
-		URL:     hideUserinfo(d.URL),
-		State:   mood{toneGood, "check", "active"},
-		Demo:    d.Demo,
-		Matches: "nothing; by hand only",
-		Signing: signingWords(d.Signing),
-		Timeout: span(d.Timeout),
+	groups, err := s.DB.ListExhausted(ctx)
+	if err != nil {
+		return nil, 0, err
 	}
-	switch d.State {
-	case store.DestinationPaused:
-		v.State = mood{toneWarn, "dash", "paused"}
-	case store.DestinationBroken:
-		v.State = mood{toneBad, "cross", "broken"}
+	waiting := map[string]int{}
+	for _, b := range backlogs {
+		waiting[b.Destination] = b.Waiting()
 	}
-	switch {
-	case d.Match == nil:
-	case *d.Match == "":
-		v.Matches = "every accepted event"
-	default:
-		v.Matches, v.Match = "accepted events that match", *d.Match
+	destinations, err := s.DB.ListDestinations(ctx)
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing destinations: %w", err)
 	}
-	for _, h := range d.Headers {
-		v.Headers = append(v.Headers, h.Name)
+	open = map[int64]openDeliveries{}
+	for _, d := range destinations {
+		open[d.ID] = openDeliveries{waiting: waiting[d.Name]}
 	}
-	for _, wait := range d.RetrySchedule {
-		v.Schedule = append(v.Schedule, span(wait))
+	for _, g := range groups {
+		o := open[g.DestinationID]
+		o.exhausted += g.Deliveries
+		open[g.DestinationID] = o
+		lost += g.Deliveries
 	}
-	return v
-}
-
-func signingWords(s store.Signing) string {
-	switch s {
-	case store.SigningPlenigo:
-		return "as plenigo signs, with the source’s secret"
-	case store.SigningStandardWebhooks:
-		return "Standard Webhooks"
-	case store.SigningNone:
-		return "not signed"
-	}
-	return string(s)
-}
-
-// hideUserinfo keeps a password that stands in a URL from sight.
-func hideUserinfo(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.User == nil {
-		return address
-	}
-	return u.Redacted()
+	return open, lost, nil
 }

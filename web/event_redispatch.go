@@ -41,7 +41,7 @@ func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Dest
 	case !accepted:
 		v.Why = "A rejected event was not proven genuine, so it is not sent on. If it is genuine, mend the cause and check it again."
 	case len(destinations) == 0:
-		v.Why = "There is no destination yet. Add one on the server: recall destination add --name crm --url URL"
+		v.Why = "There is no destination yet. An admin may add one under Destinations."
 	case role == string(store.RoleViewer):
 		v.Why = "Your role is viewer. An operator or admin may send events again."
 	case inactive:

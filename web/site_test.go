@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"recall/filter"
 	"recall/plenigo"
 	"recall/reverify"
 	"recall/seal"
@@ -37,6 +38,7 @@ type site struct {
 	source *store.Source
 	crm    *store.Destination
 	sent   *recordingRedispatcher
+	tried  fakeTrier
 	log    *lockedBuffer
 	ahead  atomic.Int64 // how far the site's clock is ahead
 }
@@ -52,7 +54,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	}
 	o := Options{
 		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Key: key, PublicURL: "https://recall.example",
-		Test: sentTest{t, s}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Test: sentTest{t, s}, Trial: &s.tried, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
 	for _, f := range change {
@@ -158,6 +160,31 @@ func (f *recordingRedispatcher) Redispatch(ctx context.Context, r store.Redispat
 		_, err := f.db.CreateDeliveriesTx(ctx, tx, []*store.Delivery{d})
 		return err
 	})
+}
+
+// fakeTrier answers as it is told.
+type fakeTrier struct {
+	trial   store.Trial
+	preview store.RulePreview
+	err     error
+	rules   []string
+}
+
+func (f *fakeTrier) Try(_ context.Context, d *store.Destination, _ *store.Source) (*store.Trial, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	t := f.trial
+	t.Method, t.RequestURL = d.Method, d.ShownURL()
+	return &t, nil
+}
+
+func (f *fakeTrier) Preview(_ context.Context, rule string) (*store.RulePreview, error) {
+	f.rules = append(f.rules, rule)
+	if _, err := filter.ParseRule(rule, time.Now()); err != nil {
+		return nil, err
+	}
+	return &f.preview, nil
 }
 
 func (f *recordingRedispatcher) asked() []store.Redispatch {

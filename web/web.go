@@ -37,6 +37,7 @@ type Options struct {
 	DB         *store.DB
 	Redispatch Redispatcher
 	Test       TestSender
+	Trial      Trier
 	Reverify   Reverifier
 	Key        seal.Key            // cookies are signed with a key derived from it
 	PublicURL  string              // where the outside reaches the receiver, for the URLs shown
@@ -65,6 +66,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Test == nil {
 		return nil, errors.New("web: nothing to send test callbacks with given")
+	}
+	if o.Trial == nil {
+		return nil, errors.New("web: nothing to try destinations with given")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

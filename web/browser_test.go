@@ -318,7 +318,7 @@ func TestBrowserNoSidewaysScrolling(t *testing.T) {
 		b.do(chromedp.EmulateViewport(width, 844))
 		for _, path := range []string{
 			"/events", "/events?q=" + long, "/events?q=customer:1", "/events/" + plain.ID.String(), "/events/" + evil.ID.String(),
-			"/events/" + evil.ID.String() + "?view=hex", "/events/" + refused.ID.String(), "/reverify", runURL(run.ID), "/reverify/new?q=" + long, "/failures?state=all", "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
+			"/events/" + evil.ID.String() + "?view=hex", "/events/" + refused.ID.String(), "/reverify", runURL(run.ID), "/reverify/new?q=" + long, "/failures?state=all", "/overview", "/overview?source=shop", "/volume", "/sources", "/sources/shop", "/destinations", "/destinations/crm", "/account", "/nowhere",
 		} {
 			b.open(path)
 			if over := asks[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {

@@ -259,16 +259,22 @@ func (v *overviewView) fill(t *store.VolumeTotals, f filter.Filter, from time.Ti
 	v.Figures = append(v.Figures, figureView{
 		Name: "Events", Value: v.habits.grouped(events), Note: v.habits.rateWords(events, v.Now.Sub(from)) + v.habits.changeWords(events, t.Before, span.Before), URL: eventQuery{Text: all}.url(),
 	})
-	var asked, good int64
+	var asked, good, ours int64
 	for _, a := range t.Answers {
 		asked += a.Kept + a.Lost
 		if a.Status >= 200 && a.Status < 300 {
 			good += a.Kept + a.Lost
 		}
+		if a.Status >= 500 {
+			ours += a.Kept + a.Lost
+		}
 	}
 	answered := figureView{Name: "Answered 2xx", Value: v.habits.shareWords(good, asked), Note: "nothing else"}
 	if bad := asked - good; bad > 0 {
-		answered.Note, answered.Tone = v.habits.plural(int(bad), "other answer", "other answers"), toneBad
+		answered.Note = v.habits.plural(int(bad), "other answer", "other answers")
+	}
+	if ours > 0 { // what is refused is refused for a reason; this is our doing
+		answered.Tone = toneBad
 	}
 	latency := figureView{Name: "Time to answer", Value: "–", Note: "not measured in this time"}
 	if t.Latency.Answers > 0 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,10 +78,8 @@ func (db *DB) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) 
 				byEntity[key] = append(byEntity[key], i)
 			}
 		}
-		for key, at := range byEntity {
-			if err := page.follow(ctx, tx, key, at, q.Filter); err != nil {
-				return fmt.Errorf("states of an entity: %w", err)
-			}
+		if err := page.follow(ctx, tx, byEntity, q.Filter); err != nil {
+			return fmt.Errorf("states of the entities: %w", err)
 		}
 		page.Bodies, err = findBodies(ctx, tx, page.Events)
 		return err
@@ -91,18 +90,48 @@ func (db *DB) History(ctx context.Context, q HistoryQuery) (HistoryPage, error) 
 	return page, nil
 }
 
-// follow finds the state that each event of one entity met. at are their places on the page, newest first.
-func (p *HistoryPage) follow(ctx context.Context, tx pgx.Tx, key EntityKey, at []int, f filter.Filter) error {
-	w, err := newEventFilter(ctx, tx, entityFilter(key, f))
-	if err != nil {
-		return err
+// follow finds the state that each event met. byEntity has their places on the page, newest first.
+func (p *HistoryPage) follow(ctx context.Context, tx pgx.Tx, byEntity map[EntityKey][]int, f filter.Filter) error {
+	// What a customer's callbacks are about has a few hundred callbacks at most, as a rule: one look then finds all.
+	together := map[EntityKey][]state{}
+	if len(byEntity) > 1 {
+		w, err := newEventFilter(ctx, tx, entityFilter(f, slices.Collect(maps.Keys(byEntity))...))
+		if err != nil {
+			return err
+		}
+		ids := w.ids
+		ids.below(nextID(p.Events[0].ID))
+		states, err := w.states(ctx, tx, ids, maxStates)
+		if err != nil {
+			return err
+		}
+		for _, s := range states {
+			together[s.of] = append(together[s.of], s)
+		}
+		if len(states) == maxStates {
+			together = nil
+		}
 	}
-	newest, oldest := p.Events[at[0]].ID, p.Events[at[len(at)-1]].ID
-	states, err := w.statesFor(ctx, tx, oldest, nextID(newest))
-	if err != nil {
-		return err
+	for key, at := range byEntity {
+		states := together[key]
+		if len(byEntity) == 1 || together == nil {
+			w, err := newEventFilter(ctx, tx, entityFilter(f, key))
+			if err != nil {
+				return err
+			}
+			newest, oldest := p.Events[at[0]].ID, p.Events[at[len(at)-1]].ID
+			if states, err = w.statesFor(ctx, tx, oldest, nextID(newest)); err != nil {
+				return err
+			}
+		}
+		slices.Reverse(states) // oldest arrival first
+		p.meet(at, states)
 	}
-	slices.Reverse(states) // oldest arrival first
+	return nil
+}
+
+// meet goes through the events of one entity, and the states of it, in the order of their arrival.
+func (p *HistoryPage) meet(at []int, states []state) {
 	held, next := (*state)(nil), 0
 	for _, i := range slices.Backward(at) {
 		e := &p.Events[i]
@@ -117,15 +146,16 @@ func (p *HistoryPage) follow(ctx context.Context, tx pgx.Tx, key EntityKey, at [
 			e.Stale = held != nil && states[next].at().Before(held.at())
 		}
 	}
-	return nil
 }
 
-// entityFilter narrows a history to one entity, with the sources and nothing else of the filter: what an event says of an
+// entityFilter narrows a history to entities, with the sources and nothing else of the filter: what an event says of an
 // entity does not depend on how it was searched for.
-func entityFilter(key EntityKey, f filter.Filter) filter.Filter {
-	one := filter.Filter{Terms: []filter.Term{{
-		Key: filter.KeyEntity, Values: []filter.Value{{Text: key.ID, EntityType: asciiUpper(key.Type), ID: key.ID}},
-	}}}
+func entityFilter(f filter.Filter, keys ...EntityKey) filter.Filter {
+	term := filter.Term{Key: filter.KeyEntity}
+	for _, key := range keys {
+		term.Values = append(term.Values, filter.Value{Text: key.ID, EntityType: asciiUpper(key.Type), ID: key.ID})
+	}
+	one := filter.Filter{Terms: []filter.Term{term}}
 	for _, t := range f.Terms {
 		if t.Key == filter.KeySource {
 			one.Terms = append(one.Terms, t)
@@ -147,7 +177,7 @@ func (db *DB) FindState(ctx context.Context, key EntityKey, before uuid.UUID, so
 	var found *Event
 	var at time.Time
 	err := db.read(ctx, func(tx pgx.Tx) error {
-		w, err := newEventFilter(ctx, tx, entityFilter(key, f))
+		w, err := newEventFilter(ctx, tx, entityFilter(f, key))
 		if err != nil {
 			return err
 		}
@@ -174,6 +204,7 @@ func (db *DB) FindState(ctx context.Context, key EntityKey, before uuid.UUID, so
 
 // state is what an accepted event says of its entity.
 type state struct {
+	of           EntityKey
 	id, repeatOf uuid.UUID
 	changedAt    time.Time
 }
@@ -238,12 +269,13 @@ func (w *eventFilter) states(ctx context.Context, tx pgx.Tx, ids idRange, limit 
 			WHERE r.event_id = e.id AND r.event_id >= @from AND r.event_id < @to
 			ORDER BY r.id DESC
 			LIMIT 1) <> 'rejected')`)
-	states, _, err := find(ctx, &search{eventFilter: &accepted, q: tx}, `SELECT e.id, e.repeat_of, e.changed_at FROM events e`,
+	states, _, err := find(ctx, &search{eventFilter: &accepted, q: tx}, `SELECT e.id, e.repeat_of, e.changed_at, e.entity_type, e.entity_id FROM events e`,
 		func(row pgx.CollectableRow) (state, error) {
 			var s state
 			var repeatOf *uuid.UUID
 			var changedAt *time.Time
-			err := row.Scan(&s.id, &repeatOf, &changedAt)
+			err := row.Scan(&s.id, &repeatOf, &changedAt, &s.of.Type, &s.of.ID)
+			s.of.Type = asciiUpper(s.of.Type)
 			s.repeatOf, s.changedAt = orZero(repeatOf), orZero(changedAt).UTC()
 			return s, err
 		}, ids, newestFirst, limit)

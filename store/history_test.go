@@ -83,6 +83,15 @@ func TestHistoryFollowsTheEntitysOwnTime(t *testing.T) {
 		}
 	}
 
+	// Among others of the same customer it is no different.
+	for _, e := range history(t, db, store.HistoryQuery{Filter: parse(t, "customer:5"), Limit: 50}).Events {
+		for _, w := range want {
+			if e.ID == w.event.ID && (e.Stale != w.stale || w.held != nil && e.Held != w.held.ID || w.held == nil && e.Held != uuid.Nil) {
+				t.Errorf("of the customer: %+v; want held %v, stale %v", e, w.held, w.stale)
+			}
+		}
+	}
+
 	// As of a moment, the newest state is the one of what had arrived by then.
 	for minute, want := range map[int]*store.Event{2: first, 5: first, 6: second, 75: second, 85: none, 95: future, 101: third} {
 		e, _, err := db.FindState(t.Context(), store.EntityKey{Type: "subscription", ID: "7"}, store.IDAt(noon.Add(time.Duration(minute)*time.Minute)))

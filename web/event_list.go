@@ -72,7 +72,6 @@ type eventRow struct {
 	Time         timeView
 	Verdict      mood
 	Reason       string
-	Recheck      bool   // it can be re-verified
 	Reverified   mood   // no word: it was not, or nothing else came of it
 	Entity       string // what the callback is about, in words
 	Callback     string // what happened
@@ -260,7 +259,6 @@ func newEventRow(e *store.EventSummary, q eventQuery, now time.Time, h habits) e
 	row := eventRow{
 		URL:          eventURL(e.ID),
 		ID:           e.ID.String(),
-		Recheck:      e.Verdict != verify.Verified,
 		Clock:        at.Format("15:04:05"),
 		Milli:        h.milli(at),
 		Time:         newTime(e.ReceivedAt, now),

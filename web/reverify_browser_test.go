@@ -121,7 +121,7 @@ func TestBrowserWrongSecretForAnHour(t *testing.T) {
 	}
 
 	b.open("/events?q=source:shop+verdict:rejected")
-	b.do(chromedp.Click("#reverify button"))
+	b.do(chromedp.Click("#marked button[formaction]"))
 	b.do(chromedp.SendKeys("#reason", "the secrets were mixed up"), chromedp.Click("main button.primary"))
 	b.sees("#run .badge", "waits for your word")
 	b.sees(".run-counts", "genuine 13")

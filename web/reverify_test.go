@@ -167,9 +167,9 @@ func TestReverifyRun(t *testing.T) {
 	v := s.as(t, "anna")
 
 	page := v.show("/events?q=source:bare")
-	form := page.one(t, "#reverify")
-	if form.attr("action") != "/reverify/new" || form.one(t, "[name=q]").attr("value") != "source:bare" || len(page.all(".mark-row")) != 4 {
-		t.Errorf("the list offers %q, %d marks", form.attr("action"), len(page.all(".mark-row")))
+	form := page.one(t, "#marked")
+	if form.all("button")[1].attr("formaction") != "/reverify/new" || form.one(t, "[name=q]").attr("value") != "source:bare" || len(page.all(".mark-row")) != 4 {
+		t.Errorf("the list offers %q, %d marks", form.text(), len(page.all(".mark-row")))
 	}
 	if got := v.show("/reverify/new?q=source:bare").one(t, "#q").attr("value"); got != "source:bare" {
 		t.Errorf("the form says %q", got)

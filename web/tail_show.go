@@ -117,7 +117,6 @@ func (s *server) eventTail(w http.ResponseWriter, r *http.Request) error {
 	}
 	list := s.tail.follow(f, since)
 	defer s.tail.leave(list)
-	mark := userOf(r).Role != store.RoleViewer
 	told, checked := time.Time{}, s.Now()
 	for {
 		select {
@@ -138,7 +137,7 @@ func (s *server) eventTail(w http.ResponseWriter, r *http.Request) error {
 			continue
 		}
 		told = now
-		if err := s.tellTail(r, out, s.tail.take(list), q, mark); err != nil {
+		if err := s.tellTail(r, out, s.tail.take(list), q); err != nil {
 			return nil // the reader has gone
 		}
 	}
@@ -150,7 +149,7 @@ func (s *server) goesOn(r *http.Request) bool {
 	return err != nil || userOf(again) != nil
 }
 
-func (s *server) tellTail(r *http.Request, out *tailWriter, n tailNews, q eventQuery, mark bool) error {
+func (s *server) tellTail(r *http.Request, out *tailWriter, n tailNews, q eventQuery) error {
 	m := tailMessage{Count: n.Count, More: n.Count - len(n.Events), Away: n.Away, Reload: n.Reload}
 	if !n.Heard.IsZero() {
 		m.Heard = machine(n.Heard)
@@ -158,7 +157,7 @@ func (s *server) tellTail(r *http.Request, out *tailWriter, n tailNews, q eventQ
 	if len(n.Events) > 0 {
 		var b bytes.Buffer
 		days := eventDays(n.Events, q, s.Now(), habitsOf(r.Context()))
-		if err := eventRows(days, readColumns(q.Columns), mark).Render(r.Context(), &b); err != nil {
+		if err := eventRows(days, readColumns(q.Columns)).Render(r.Context(), &b); err != nil {
 			return err
 		}
 		m.Rows = b.String()

@@ -41,7 +41,7 @@ func main() {
 	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000")
 	flag.StringVar(&o.out, "out", "", "file whose tables are replaced, such as docs/performance.md")
 	flag.StringVar(&o.dir, "dir", "", "scratch folder on the disk to measure (default: a temporary one)")
-	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations or history; writes no file")
+	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries or history; writes no file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -76,6 +76,7 @@ func run(ctx context.Context, o options) error {
 		{"prototype", "a bare prototype", measurePrototype},
 		{"recall", "Recall", measureRecall},
 		{"destinations", "Recall with destinations", measureDestinations},
+		{"deliveries", "Recall's deliveries", measureDeliveries},
 		{"history", "Recall with a history", measureHistory},
 	} {
 		if o.only != "" && o.only != measure.name {

@@ -22,6 +22,7 @@ type report struct {
 	destinations      map[int]result
 	history           result
 	historyEvents     int
+	deliveries        deliveries
 }
 
 func (r *report) machine() {
@@ -70,6 +71,14 @@ func (r *report) markdown() string {
 	for _, p := range []float64{50, 99, 99.9} {
 		mine, bare := r.recall.at5000.percentile(p), r.prototype.at5000.percentile(p)
 		row(fmt.Sprintf("p%v at 5,000/s (%s answered)", p, rate(r.recall.at5000.rate)), ms(mine), "bare prototype, "+ms(bare), ratio(float64(mine), float64(bare)))
+	}
+	if d := r.deliveries; d.queueBest > 0 {
+		row("Deliveries, attempts recorded", rate(d.rate), "River's empty jobs at best, "+rate(d.queueBest), ratio(d.rate, d.queueBest))
+		row("Deliveries, attempts recorded", rate(d.rate), "River's empty jobs by default, "+rate(d.queueDefault), ratio(d.rate, d.queueDefault))
+		for _, p := range []float64{50, 99} {
+			row(fmt.Sprintf("p%v from a callback's arrival to its destination, at 500/s", p), ms(d.at500.percentile(p)), "", "")
+		}
+		row("Recall's memory while it delivers (peak RSS)", fmt.Sprintf("%d MiB", d.rss>>20), "", "")
 	}
 	row("Stored for an event", fmt.Sprintf("%.0f bytes", r.cost.stored), "body and headers", ratio(r.cost.stored, r.cost.received))
 	row("CPU for an event, Recall", fmt.Sprintf("%.0f µs", r.cost.cpu), "", "")

@@ -23,12 +23,16 @@ import (
 //	hmac        reads the body, checks the signature, stores nothing
 //	prototype   the same, and a COPY of whatever waits by two writers; answered after the commit
 //	sink        a destination: reads the body and answers 200
+//	timed-sink  one that remembers how long events took to it
 func serve(args []string) error {
 	flags := flag.NewFlagSet("server", flag.ContinueOnError)
-	kind := flags.String("kind", "hmac", "hmac, prototype or sink")
+	kind := flags.String("kind", "hmac", "hmac, prototype, sink or timed-sink")
 	database := flags.String("database", "", "of the prototype")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *kind == "timed-sink" {
+		return serveTimedSink()
 	}
 	policy, err := verify.NewPolicy(verify.Settings{Secrets: []verify.Secret{{Name: "bench", Key: secret}}, Tolerance: time.Hour})
 	if err != nil {

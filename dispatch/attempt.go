@@ -49,8 +49,8 @@ func (d *Dispatcher) attempt(ctx context.Context, t *task) {
 		}
 	}
 	e.log = log
+	d.outcomes <- e // its place is free only then, so that no more end than can be written down
 	t.lane.giveBack(1)
-	d.outcomes <- e
 }
 
 // complete reads what did not come with the claim. The event stays nil where it is gone.

@@ -34,11 +34,11 @@ const (
 	leaseMargin = 30 * time.Second // a lease is the destination's time-out and this
 )
 
-// wake has a destination's lane look, and makes it on the first time.
+// wake has a destination's lane look, and makes it on the first time. Where nothing is worked it does nothing.
 func (d *Dispatcher) wake(id int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.working.Err() != nil {
+	if !d.works || d.working.Err() != nil {
 		return
 	}
 	l := d.lanes[id]

@@ -43,10 +43,8 @@ func (d *Dispatcher) announceTx(ctx context.Context, tx pgx.Tx, deliveries []*st
 		}
 	}
 	soon := store.AfterCommit(tx, func() {
-		if d.works {
-			for _, id := range ids {
-				d.wake(id)
-			}
+		for _, id := range ids {
+			d.wake(id)
 		}
 	})
 	var jobs []river.InsertManyParams

@@ -12,6 +12,9 @@ import (
 // maxRetryAfter bounds what a destination may ask for.
 const maxRetryAfter = 24 * time.Hour
 
+// goneWait leaves the time to pause a destination that answered 410 Gone.
+const goneWait = 30 * time.Second
+
 // judge says what an attempt that has ended means for its delivery (the arrows are drawn at store.DeliveryState) and for its
 // destination's health. Only an answer of 2xx that came whole is success: with any other the destination may not have what we
 // think it has, and is asked again, until the schedule is used up. What we broke off, what answered 410 Gone, which pauses
@@ -23,7 +26,11 @@ func (d *Dispatcher) judge(e *store.EndedAttempt, schedule []time.Duration, prob
 		return
 	}
 	e.State, e.Next = store.DeliveryWaiting, now
-	if a.Error == interrupted || a.Status == http.StatusGone || probing {
+	switch {
+	case a.Status == http.StatusGone:
+		e.Next = now.Add(goneWait)
+		return
+	case a.Error == interrupted || probing:
 		return
 	}
 	e.Counts, e.Health = true, e.Trigger != store.TriggerManual

@@ -26,7 +26,7 @@ func TestJudge(t *testing.T) {
 		{"200 broken off", 0, store.Attempt{Status: 200, Error: "broken"}, store.DeliveryWaiting, 31 * time.Second, counted},
 		{"199", 0, store.Attempt{Status: 199}, store.DeliveryWaiting, 31 * time.Second, counted},
 		{"302", 0, store.Attempt{Status: 302}, store.DeliveryWaiting, 31 * time.Second, counted},
-		{"410", 2, store.Attempt{Status: 410}, store.DeliveryWaiting, 0, spared},
+		{"410", 2, store.Attempt{Status: 410}, store.DeliveryWaiting, goneWait, spared},
 		{"no answer", 1, store.Attempt{Error: "nobody"}, store.DeliveryWaiting, time.Hour + time.Second, counted},
 		{"the last", 2, store.Attempt{Status: 500}, store.DeliveryExhausted, 0, counted},
 		{"past the last", 3, store.Attempt{Status: 500, ResponseHeader: after("60")}, store.DeliveryExhausted, 0, counted},
@@ -42,7 +42,10 @@ func TestJudge(t *testing.T) {
 				state, wait, counts, next := c.state, c.wait, c.counts, time.Time{}
 				health := counts && (trigger == store.TriggerAutomatic || state == store.DeliverySucceeded)
 				if probing && state != store.DeliverySucceeded {
-					state, wait, counts, health = store.DeliveryWaiting, 0, spared, false
+					state, counts, health = store.DeliveryWaiting, spared, false
+					if c.attempt.Status != 410 {
+						wait = 0
+					}
 				}
 				if state == store.DeliveryWaiting {
 					next = noon.Add(wait)

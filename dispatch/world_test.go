@@ -68,6 +68,7 @@ type world struct {
 	source *store.Source
 	clock  *clock
 	log    *lines
+	bodies int // made by arrive
 }
 
 // newWorld makes one for a test that may run beside others: they mostly wait.

@@ -161,7 +161,7 @@ func (c *attemptColumns) queue(batch *pgx.Batch) {
 		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], $5::integer[], $6::smallint[], $7::text[], $8::timestamptz[],
 			$9::timestamptz[])
 		AS e (event_id, id, number, state, counts, status, error, next, finished)
-		WHERE d.event_id = e.event_id AND d.id = e.id
+		WHERE d.event_id = e.event_id AND d.id = e.id AND d.event_id = ANY($1) -- by its key in any plan
 		AND (d.state = 'sending' AND d.attempts = e.number OR e.state = 'succeeded' AND d.state IN ('pending', 'sending', 'waiting'))`,
 		c.event, c.delivery, c.number, c.state, c.counts, c.status, c.failure, c.next, c.finished)
 }
@@ -191,7 +191,7 @@ func (c *backColumns) queue(batch *pgx.Batch) {
 		SET state = (CASE WHEN d.attempts > 1 THEN 'waiting' ELSE 'pending' END)::delivery_state, attempts = d.attempts - 1,
 			next_attempt_at = e.next
 		FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[]) AS e (event_id, id, number, next)
-		WHERE d.event_id = e.event_id AND d.id = e.id AND d.state = 'sending' AND d.attempts = e.number`,
+		WHERE d.event_id = e.event_id AND d.id = e.id AND d.event_id = ANY($1) AND d.state = 'sending' AND d.attempts = e.number`,
 		c.event, c.delivery, c.number, c.next)
 }
 

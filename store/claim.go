@@ -67,15 +67,17 @@ var claimSQL = `
 		INSERT INTO attempts (event_id, delivery_id, number, started_at, request_url, request_header)
 		SELECT event_id, id, attempts, coalesce(attempt_at, $2), $5, '' FROM expired WHERE attempts > 0
 		ON CONFLICT DO NOTHING
+	), due AS (
+		SELECT event_id, id FROM waiting UNION ALL SELECT event_id, id FROM expired UNION ALL SELECT event_id, id FROM pending
 	), claimed AS (
 		UPDATE deliveries d
 		SET state = 'sending', attempts = d.attempts + 1, attempt_at = $2, next_attempt_at = $4
-		FROM (SELECT * FROM waiting UNION ALL SELECT * FROM expired UNION ALL SELECT * FROM pending) due
-		WHERE d.event_id = due.event_id AND d.id = due.id
+		FROM due
+		WHERE d.event_id = due.event_id AND d.id = due.id AND d.event_id = ANY(ARRAY(SELECT event_id FROM due)) -- by its key in any plan
 		RETURNING d.event_id, d.id, d.trigger, d.attempts, d.tries, d.requested_by, d.reason, d.created_at, coalesce(d.entity, ''), coalesce(d.replay_id, 0)
 	)
 	SELECT c.*, e.source_id, e.header, CASE WHEN e.size < $6 THEN e.body END, e.size >= $6, e.entity_type, e.callback_type, e.entity_id, e.api_version
-	FROM claimed c LEFT JOIN events e ON e.id = c.event_id`
+	FROM claimed c LEFT JOIN LATERAL (SELECT * FROM events WHERE id = c.event_id LIMIT 1) e ON true`
 
 // dueSQL finds what is due in a state. What is kept in order and has an earlier one before it is not.
 func dueSQL(state, limit string) string {
@@ -162,7 +164,7 @@ func (db *DB) claimGuarded(ctx context.Context, tx pgx.Tx, c Claim, now time.Tim
 	}
 	var probeAt, rateAt *time.Time
 	if probe {
-		at := c.ProbeAfter(l.probes)
+		at := c.ProbeAfter(l.probes + 1)
 		probeAt, next = &at, at
 	}
 	if c.Destination.MaxRate > 0 {
@@ -242,8 +244,8 @@ func hold(ctx context.Context, tx pgx.Tx, destination int64, limit int, now time
 					) d
 					WHERE entity IS NOT NULL AND EXISTS (`+earlierSQL+`)
 				)
-				UPDATE deliveries d SET next_attempt_at = NULL
-				FROM due WHERE d.event_id = due.event_id AND d.id = due.id AND d.state = '`+state+`'`,
+				UPDATE deliveries d SET next_attempt_at = NULL FROM due
+				WHERE d.event_id = due.event_id AND d.id = due.id AND d.event_id = ANY(ARRAY(SELECT event_id FROM due)) AND d.state = '`+state+`'`,
 				destination, now, limit+holdAtOnce)
 			if err != nil {
 				return err

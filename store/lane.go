@@ -32,16 +32,14 @@ func (c *orderColumns) lock(batch *pgx.Batch) {
 
 // release lets the first open delivery of each entity go on, where it was held.
 func (c *orderColumns) release(batch *pgx.Batch, now time.Time) {
-	if len(c.destination) > 0 {
+	for i := range c.destination {
 		batch.Queue(`
-			UPDATE deliveries d SET next_attempt_at = $3
-			FROM unnest($1::bigint[], $2::text[]) AS e (destination_id, entity), LATERAL (
+			UPDATE deliveries SET next_attempt_at = $3
+			WHERE (event_id, id) = (
 				SELECT event_id, id FROM deliveries
-				WHERE destination_id = e.destination_id AND entity = e.entity AND state IN ('pending', 'sending', 'waiting')
-				ORDER BY event_id LIMIT 1
-			) first
-			WHERE d.event_id = first.event_id AND d.id = first.id AND d.next_attempt_at IS NULL AND d.state IN ('pending', 'waiting')`,
-			c.destination, c.entity, now)
+				WHERE destination_id = $1 AND entity = $2 AND state IN ('pending', 'sending', 'waiting')
+				ORDER BY event_id LIMIT 1)
+			AND next_attempt_at IS NULL AND state IN ('pending', 'waiting')`, c.destination[i], c.entity[i], now)
 	}
 }
 

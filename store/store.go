@@ -83,7 +83,7 @@ func Open(ctx context.Context, url string, key seal.Key, log *slog.Logger) (*DB,
 	}
 	sendingConfig := writing.Copy()
 	sendingConfig.MaxConns = maxSending
-	for _, plan := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan"} { // its batches find each row by a key, however few rows there were when it was planned
+	for _, plan := range []string{"enable_mergejoin", "enable_seqscan"} { // rows are found by their keys, however few there were when it was planned
 		sendingConfig.ConnConfig.RuntimeParams[plan] = "off"
 	}
 	sending, err := pgxpool.NewWithConfig(ctx, sendingConfig)

@@ -43,7 +43,7 @@ type serveSettings struct {
 	MaxBody          string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
 	EgressAllow      string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
 	EgressProxy      string `env:"RECALL_EGRESS_PROXY" default:"off" help:"off sends directly; environment sends through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name, which then has to refuse private addresses itself."`
-	Workers          string `env:"RECALL_WORKERS" default:"20" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
+	Workers          string `env:"RECALL_WORKERS" default:"64" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
 	SpoolMax         string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
 	SpoolMaxAge      string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
 	RatePerSource    string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`

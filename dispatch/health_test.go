@@ -1,0 +1,167 @@
+package dispatch
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"recall/store"
+)
+
+// automatic is a dispatcher that works, whose destinations get what is recorded.
+func (w *world) automatic(o Options) *Dispatcher {
+	w.Helper()
+	o.Live = w.live()
+	d := w.start(o)
+	w.db.OnRecord(d.EnqueueTx)
+	return d
+}
+
+// arrive records events of one entity each.
+func (w *world) arrive(entities ...string) []*store.Delivery {
+	w.Helper()
+	var list []*store.Delivery
+	for _, entity := range entities {
+		w.bodies++ // each is a callback of its own
+		e := w.event(fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CHANGE","entityId":%q,"entity":{"number":%d}}`, entity, w.bodies))
+		e.ID[6], e.ID[7] = 0x70|byte(w.bodies>>8), byte(w.bodies) // ids rise as with a real clock
+		w.record(e)
+		list = append(list, w.deliveries(e.ID)...)
+	}
+	return list
+}
+
+func (w *world) stateOf(name string) store.DestinationState {
+	w.Helper()
+	d, err := w.db.FindDestination(w.Context(), name)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return d.State
+}
+
+func asTheScheduleSays(wait time.Duration) time.Duration { return wait }
+
+// TestBroken: a destination that keeps failing is broken. What is for it waits without using up its tries, one at a time probes
+// it, and when it is back all goes out.
+func TestBroken(t *testing.T) {
+	w := newWorld(t)
+	answers := make([]http.HandlerFunc, breakAfter+1, breakAfter+2) // and the first probe
+	for i := range answers {
+		answers[i] = status(503)
+	}
+	to := newReceiver(t, append(answers, status(200))...)
+	w.destination("crm", to.URL, match(""))
+	o := w.options(to.URL)
+	o.Jitter = asTheScheduleSays
+	d := w.automatic(o)
+	all := w.arrive("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
+	w.until("broken", func() bool { return w.stateOf("crm") == store.DestinationBroken })
+	crm, _ := w.db.FindDestination(t.Context(), "crm")
+	if crm.StateReason != "10 attempts in a row failed, the last with: 503 Service Unavailable" || !crm.StateSince.Equal(noon) {
+		t.Errorf("%q since %s", crm.StateReason, crm.StateSince)
+	}
+	all = append(all, w.arrive("11")...)
+
+	probe := func(at time.Time, requests int) {
+		w.clock.set(at.Add(-time.Millisecond))
+		d.wake(crm.ID)
+		w.clock.set(at)
+		w.until("a probe", func() bool { return len(to.requests()) >= requests })
+	}
+	probe(noon.Add(30*time.Second), breakAfter+1)
+	w.until("it failed", func() bool { return one[int](w, `SELECT probes FROM lanes`) == 1 })
+	if n := len(to.requests()); n != breakAfter+1 {
+		t.Errorf("%d requests while it is broken", n)
+	}
+	for _, delivery := range all {
+		if got := w.find(delivery); got.Tries > 1 || got.State != store.DeliveryWaiting && got.State != store.DeliveryPending {
+			t.Errorf("%+v", got)
+		}
+	}
+	back := noon.Add(90 * time.Second) // twice the wait before
+	probe(back, breakAfter+2)
+	attempts := 0
+	for _, delivery := range all {
+		got := w.reach(delivery, store.DeliverySucceeded)
+		attempts += len(got.History)
+		if last := got.History[len(got.History)-1]; !last.StartedAt.Equal(back) || got.Tries > 2 {
+			t.Errorf("%d tries, the last at %s", got.Tries, last.StartedAt)
+		}
+	}
+	if want := breakAfter + 1 + len(all); attempts != want || len(to.requests()) != want {
+		t.Errorf("%d attempts and %d requests, want %d", attempts, len(to.requests()), want)
+	}
+	if state := w.stateOf("crm"); state != store.DestinationActive {
+		t.Errorf("it is %s", state)
+	}
+	audit := one[string](w, `SELECT string_agg(actor || ' ' || action, ', ' ORDER BY id) FROM audit_entries WHERE subject = 'crm'`)
+	if audit != "recall destination.break, recall destination.recover" {
+		t.Errorf("the audit list: %s", audit)
+	}
+}
+
+// TestFailuresThatDoNotBreak: those made by hand, and those that are not in a row.
+func TestFailuresThatDoNotBreak(t *testing.T) {
+	w := newWorld(t)
+	bad := newReceiver(t, status(500))
+	w.destination("by-hand", bad.URL, once)
+	var answers []http.HandlerFunc
+	for range breakAfter - 1 {
+		answers = append(answers, status(500))
+	}
+	mixed := newReceiver(t, append(append(append(answers, status(200)), answers...), status(200))...)
+	w.destination("mixed", mixed.URL, match(""), once)
+	d := w.automatic(w.options(bad.URL, mixed.URL))
+	for range breakAfter + 1 {
+		w.reach(w.redispatch(d, "by-hand"), store.DeliveryExhausted)
+	}
+	w.until("all at the other", func() bool { return one[int](w, `SELECT count(*) FROM deliveries WHERE finished_at IS NULL`) == 0 })
+	for range 2 * breakAfter {
+		for _, delivery := range w.arrive("1") {
+			w.until("an end", func() bool { return !w.find(delivery).FinishedAt.IsZero() })
+		}
+	}
+	for _, name := range []string{"by-hand", "mixed"} {
+		if state := w.stateOf(name); state != store.DestinationActive {
+			t.Errorf("%s is %s", name, state)
+		}
+	}
+}
+
+// TestGone: 410 pauses a destination, says so, and costs the delivery nothing.
+func TestGone(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(http.StatusGone), status(200))
+	w.destination("crm", to.URL, match(""), once)
+	d := w.automatic(w.options(to.URL))
+	delivery := w.arrive("1")[0]
+	w.until("paused", func() bool { return w.stateOf("crm") == store.DestinationPaused })
+	crm, _ := w.db.FindDestination(t.Context(), "crm")
+	got := w.find(delivery)
+	if !strings.HasPrefix(crm.StateReason, "It answered 410 Gone") || got.State != store.DeliveryWaiting || got.Tries != 0 || got.LastStatus != 410 {
+		t.Errorf("%q, %+v", crm.StateReason, got)
+	}
+	if action := one[string](w, `SELECT action FROM audit_entries WHERE actor = 'recall' AND subject = 'crm'`); action != "destination.pause" {
+		t.Errorf("the audit list has %s", action)
+	}
+	w.clock.set(noon.Add(goneWait))
+	d.wake(crm.ID)
+	if _, err := w.db.SetDestinationState(t.Context(), crm.ID, store.DestinationActive, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.reach(delivery, store.DeliverySucceeded); len(got.History) != 2 || len(to.requests()) != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestProbeAfter(t *testing.T) {
+	d := &Dispatcher{now: func() time.Time { return noon }, jitter: asTheScheduleSays}
+	for failed, want := range map[int]time.Duration{0: 30 * time.Second, 1: time.Minute, 3: 4 * time.Minute, 5: 10 * time.Minute, 1000: 10 * time.Minute} {
+		if got := d.probeAfter(failed).Sub(noon); got != want {
+			t.Errorf("after %d: %s, want %s", failed, got, want)
+		}
+	}
+}

@@ -709,7 +709,7 @@ func secretValue() templ.Component {
 // iconNames are all drawings; every page carries each of them once.
 var iconNames = []string{
 	"check", "clock", "cross", "dash", "dots", "question", "retry", "send", "info", "search", "down", "right", "left", "person", "copy",
-	"download", "inbox", "lost", "close", "columns", "star", "keyboard",
+	"download", "inbox", "lost", "close", "columns", "star", "keyboard", "plus", "minus", "change", "order",
 }
 
 // icon is one of our drawings, 16 by 16, in the colour of the text.

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"maps"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +225,48 @@ func TestOriginalSignature(t *testing.T) {
 		if !maps.Equal(got, test.want) || req.Method != http.MethodPatch {
 			t.Errorf("%s: %s with %v, want %v", name, req.Method, got, test.want)
 		}
+	}
+}
+
+// TestReceiverOfTheDocs: the receiver that docs/destinations.md shows accepts what is sent, and nothing else.
+func TestReceiverOfTheDocs(t *testing.T) {
+	text, err := os.ReadFile("../docs/destinations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("receiver_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(source), "func genuine(")
+	if shown = "  func genuine(" + strings.ReplaceAll(strings.TrimRight(shown, "\n"), "\n", "\n  "); !strings.Contains(string(text), shown) {
+		t.Error("the docs show another receiver than the one that is tested")
+	}
+	w := newWorld(t)
+	to := newReceiver(t, status(200))
+	w.destination("crm", to.URL, func(d *store.Destination) {
+		d.Secrets = []store.SigningSecret{{Key: "old one", Until: noon.Add(time.Hour)}, {Key: "new one"}}
+	})
+	w.reach(w.redispatch(w.start(w.options(to.URL)), "crm"), store.DeliverySucceeded)
+	got := to.requests()[0]
+	r := &http.Request{Header: got.header}
+	for name, c := range map[string]struct {
+		secret, body string
+		now          time.Time
+		want         bool
+	}{
+		"old secret":     {"old one", got.body, noon, true},
+		"new secret":     {"new one", got.body, noon, true},
+		"other secret":   {"another", got.body, noon, false},
+		"other body":     {"new one", got.body + " ", noon, false},
+		"hour later":     {"new one", got.body, noon.Add(time.Hour), false},
+		"hour too early": {"new one", got.body, noon.Add(-time.Hour), false},
+	} {
+		if genuine(r, []byte(c.body), c.secret, c.now) != c.want {
+			t.Errorf("%s: it says %v", name, !c.want)
+		}
+	}
+	if genuine(&http.Request{Header: http.Header{}}, []byte(got.body), "new one", noon) {
+		t.Error("accepted without a signature")
 	}
 }

@@ -91,7 +91,10 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	xid, sendOn, err := decideArrivals(ctx, conn.Conn(), events)
 	var hooked *hookTx
 	if err == nil && db.hook != nil && len(sendOn) > 0 {
-		hooked, err = db.joinHook(ctx, conn.Conn(), sendOn)
+		hooked = &hookTx{connection: conn.Conn()}
+		if err = db.hook(ctx, hooked, sendOn); err != nil {
+			err = fmt.Errorf("enqueuing deliveries: %w", err)
+		}
 	}
 	var rows []byte
 	if err == nil {
@@ -114,19 +117,6 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 		return fmt.Errorf("inserting events: %w", err)
 	}
 	return db.resolve(ctx, events, xid, err)
-}
-
-// joinHook has the hook take part in the transaction that is open on the connection.
-func (db *DB) joinHook(ctx context.Context, conn *pgx.Conn, sendOn []*Event) (*hookTx, error) {
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: "-- it has begun"})
-	hooked := &hookTx{Tx: tx}
-	if err == nil {
-		err = db.hook(ctx, hooked, sendOn)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("enqueuing deliveries: %w", err)
-	}
-	return hooked, nil
 }
 
 // rollback ends a transaction that failed. Where that fails too, the connection is not used again.

@@ -98,7 +98,7 @@ func TestMistakeInTheFilter(t *testing.T) {
 	s.record(t, `{}`)
 	s.record(t, `{}`, rejected(verify.ReasonNoSecret))
 	v := s.as(t, "anna")
-	page := v.show("/events?q=verdict:rejected+nonsense&base=verdict:rejected")
+	page := v.show("/events?q=verdict:rejected+verdict:nonsense&base=verdict:rejected")
 	if got := page.one(t, "#q-problem .at").text(); got != "nonsense" {
 		t.Errorf("the mistake is shown at %q", got)
 	}
@@ -108,7 +108,7 @@ func TestMistakeInTheFilter(t *testing.T) {
 	if n := len(page.all(".row")); n != 1 {
 		t.Errorf("%d rows: the list is not kept", n)
 	}
-	if n := len(v.show("/events?q=nonsense").all(".row")); n != 2 {
+	if n := len(v.show("/events?q=verdict:nonsense").all(".row")); n != 2 {
 		t.Errorf("%d rows, want all", n)
 	}
 }

@@ -45,7 +45,7 @@ func TestSecondFactor(t *testing.T) {
 	if a := anna.post("/account/second-factor", url.Values{"code": {"000000"}}); a.StatusCode != http.StatusUnprocessableEntity {
 		t.Errorf("a wrong first code: %s", a.Status)
 	}
-	if a := s.visitor(t).post("/login", url.Values{"name": {"anna"}, "password": {testPassword}}); a.Header.Get("Location") != "/events" {
+	if a := s.visitor(t).post("/login", url.Values{"name": {"anna"}, "password": {testPassword}}); a.Header.Get("Location") != "/" {
 		t.Errorf("before it is on a code is asked for: %s", a.Header.Get("Location"))
 	}
 	on := anna.post("/account/second-factor", url.Values{"code": {code()}}).page()

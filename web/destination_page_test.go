@@ -437,3 +437,29 @@ func TestExhaustedDeliveries(t *testing.T) {
 		t.Errorf("removed: %s", a.Status)
 	}
 }
+
+// The links of a destination's page lead to lists that can be shown.
+func TestDestinationLinks(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	anna := s.as(t, "anna")
+	v := newDestinationView(s.crm, openDeliveries{}, time.Now())
+	for _, path := range []string{v.EventsURL, v.WaitingURL, v.ExhaustedURL, v.PageURL} {
+		if page := anna.show(path); len(page.all("[role=alert]")) > 0 {
+			t.Errorf("%s: %s", path, page.all("[role=alert]")[0].text())
+		}
+	}
+	for rate, want := range map[float64]string{1: "1 attempt a second", 2.5: "2.5 attempts a second", 0.5: "1 attempt every 2 s", 0.001: "1 attempt every 16 min 40 s"} {
+		if got := rateWords(rate); got != want {
+			t.Errorf("%v: %q, want %q", rate, got, want)
+		}
+	}
+	for to, want := range map[string]bool{
+		"https://recall.example/callbacks/shop": true, "https://RECALL.example/callbacks/x?y": true, "https://recall.example/other": false,
+		"https://crm.example/callbacks/shop": false, "://": false,
+	} {
+		if got := callsItself(to, "https://recall.example"); got != want {
+			t.Errorf("%s: %v", to, got)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func newDestinationView(d *store.Destination, open openDeliveries, now time.Time
 		Active: d.State == store.DestinationActive, Paused: d.State == store.DestinationPaused,
 		Because: d.StateReason, Demo: d.Demo, Unreadable: d.Unreadable, Matches: "nothing; by hand only", Signing: signingWords(d),
 		PassOriginal: d.PassSignature, Timeout: span(d.Timeout), Rate: "no limit", Concurrency: "no limit of its own", Order: "any",
-		EventsURL: filterURL(filter.KeyDelivery, d.Name+"/*"), WaitingURL: filterURL(filter.KeyDelivery, d.Name+"/waiting"),
+		EventsURL: filterURL(filter.KeyDelivery, d.Name+"/*"), WaitingURL: waitingURL(d.Name),
 		ExhaustedURL: "/exhausted?" + url.Values{"destination": {d.Name}}.Encode(),
 		Waiting:      counted(open.waiting, store.MostBacklog),
 	}
@@ -86,6 +86,15 @@ func newDestinationView(d *store.Destination, open openDeliveries, now time.Time
 		v.Order = "one after the other per entity; one that fails holds back only its own"
 	}
 	return v
+}
+
+// waitingURL is the list of the events that are still to be delivered to a destination.
+func waitingURL(name string) string {
+	var values []string
+	for _, state := range []store.DeliveryState{store.DeliveryPending, store.DeliverySending, store.DeliveryWaiting} {
+		values = append(values, name+"/"+string(state))
+	}
+	return eventQuery{Text: string(filter.KeyDelivery) + ":" + strings.Join(values, ",")}.url()
 }
 
 func destinationMood(d *store.Destination) mood {

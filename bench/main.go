@@ -38,10 +38,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.recall, "recall", "bin/recall", "the binary to measure")
 	flag.DurationVar(&o.time, "time", 8*time.Second, "length of each measurement")
-	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000")
+	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000; of search: how many are made if -dir has none yet")
 	flag.StringVar(&o.out, "out", "", "file whose tables are replaced, such as docs/performance.md")
 	flag.StringVar(&o.dir, "dir", "", "scratch folder on the disk to measure (default: a temporary one)")
-	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries or history; writes no file")
+	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries or history, which write no file; or search")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -58,6 +58,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.recall = recall; !exists(recall) {
 		return fmt.Errorf("%s is not there: run `make build` first", recall)
+	}
+	if o.only == "search" {
+		return runSearch(ctx, o)
 	}
 	if o.dir == "" {
 		if o.dir, err = os.MkdirTemp("", "recall-bench-"); err != nil {

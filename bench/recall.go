@@ -27,10 +27,7 @@ type instance struct {
 const path = "/callbacks/shop"
 
 func newInstance(ctx context.Context, o options, name string) (*instance, error) {
-	receiver, admin := freePort(), freePort()
-	i := &instance{o: o, dataDir: filepath.Join(o.dir, name), admin: admin}
-	i.env = append(os.Environ(), "RECALL_DATA_DIR="+i.dataDir, "RECALL_RECEIVER_ADDR="+receiver, "RECALL_ADMIN_ADDR="+admin,
-		"RECALL_EGRESS_ALLOW=127.0.0.0/8", "RECALL_LOG_LEVEL=info", "RECALL_LOG_FORMAT=json")
+	i, receiver := configure(o, name)
 	if _, err := i.command(ctx, "migrate", "up"); err != nil {
 		return nil, err
 	}
@@ -38,6 +35,20 @@ func newInstance(ctx context.Context, o options, name string) (*instance, error)
 		return nil, err
 	}
 	return i, i.start(ctx, receiver)
+}
+
+// oldInstance starts on what a run before has left.
+func oldInstance(ctx context.Context, o options, name string) (*instance, error) {
+	i, receiver := configure(o, name)
+	return i, i.start(ctx, receiver)
+}
+
+func configure(o options, name string) (i *instance, receiver string) {
+	receiver, admin := freePort(), freePort()
+	i = &instance{o: o, dataDir: filepath.Join(o.dir, name), admin: admin}
+	i.env = append(os.Environ(), "RECALL_DATA_DIR="+i.dataDir, "RECALL_RECEIVER_ADDR="+receiver, "RECALL_ADMIN_ADDR="+admin,
+		"RECALL_EGRESS_ALLOW=127.0.0.0/8", "RECALL_LOG_LEVEL=info", "RECALL_LOG_FORMAT=json")
+	return i, receiver
 }
 
 // command runs one of Recall's commands and returns what it prints.

@@ -96,16 +96,21 @@ const (
 
 // replaceTables puts the tables between the marks of a file.
 func replaceTables(path, tables string) error {
+	return replaceSection(path, tablesBegin, tablesEnd, tables)
+}
+
+// replaceSection puts a text between two marks of a file.
+func replaceSection(path, begin, end, section string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, found := strings.Cut(string(text), tablesBegin)
-	_, after, foundEnd := strings.Cut(rest, tablesEnd)
+	before, rest, found := strings.Cut(string(text), begin)
+	_, after, foundEnd := strings.Cut(rest, end)
 	if !found || !foundEnd {
-		return fmt.Errorf("%s has no place for the tables: it needs the lines %q and %q", path, tablesBegin, tablesEnd)
+		return fmt.Errorf("%s has no place for the tables: it needs the lines %q and %q", path, begin, end)
 	}
-	return os.WriteFile(path, []byte(before+tablesBegin+"\n\n"+tables+"\n"+tablesEnd+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+"\n\n"+section+"\n"+end+after), 0o644)
 }
 
 func randomID() []byte {

@@ -147,6 +147,10 @@ func copyRows(n int, columns func(i int) [][]byte) []byte {
 		fields := columns(i)
 		b = binary.BigEndian.AppendUint16(b, uint16(len(fields)))
 		for _, f := range fields {
+			if f == nil { // NULL
+				b = append(b, 0xff, 0xff, 0xff, 0xff)
+				continue
+			}
 			b = binary.BigEndian.AppendUint32(b, uint32(len(f)))
 			b = append(b, f...)
 		}

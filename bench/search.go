@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// searchRuns is how often each query is asked, each time for something else where it asks for one of many.
+const searchRuns = 40
+
+// runSearch measures how fast events are found among a made history, through the pages as a browser gets them. The history
+// stays in the folder, and is used again.
+func runSearch(ctx context.Context, o options) error {
+	if o.dir == "" || o.history == 0 {
+		return errors.New("-only search needs -dir, a folder for the history, which stays there, and -history, such as 10000000")
+	}
+	s, err := openSearch(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	text, err := s.measure(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Println(text)
+	if o.out == "" {
+		return nil
+	}
+	return replaceSection(o.out, searchBegin, searchEnd, text)
+}
+
+// searching is Recall on a history.
+type searching struct {
+	*instance
+	conn   *pgx.Conn
+	client *http.Client
+	events int
+	built  time.Duration // making the index; 0: it was there
+}
+
+func openSearch(ctx context.Context, o options) (*searching, error) {
+	dir := filepath.Join(o.dir, "history")
+	var i *instance
+	var err error
+	if exists(dir) {
+		i, err = oldInstance(ctx, o, "history")
+	} else {
+		i, err = newInstance(ctx, o, "history")
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &searching{instance: i}
+	if err := s.prepare(ctx); err != nil {
+		i.stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *searching) prepare(ctx context.Context) error {
+	url, err := s.command(ctx, "db", "url")
+	if err != nil {
+		return err
+	}
+	if s.conn, err = pgx.Connect(ctx, url); err != nil {
+		return err
+	}
+	var there bool
+	if err := s.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events)`).Scan(&there); err != nil {
+		return err
+	}
+	if !there {
+		if err := s.makeHistory(ctx, url); err != nil {
+			return err
+		}
+	}
+	if err := s.conn.QueryRow(ctx, `SELECT count(*) FROM events`).Scan(&s.events); err != nil {
+		return err
+	}
+	if s.built, err = s.waitForIndex(ctx); err != nil {
+		return err
+	}
+	return s.logIn(ctx)
+}
+
+func (s *searching) makeHistory(ctx context.Context, url string) error {
+	for _, slug := range []string{"kiosk", "app", "club"} {
+		if _, err := s.command(ctx, "source", "add", "--slug", slug, "--name", slug, "--secret-file", "-"); err != nil {
+			return err
+		}
+	}
+	if _, err := s.command(ctx, "user", "add", "bench"); err != nil {
+		return err
+	}
+	rows, err := s.conn.Query(ctx, `SELECT id FROM sources ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	sources, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := newHistory(s.o.history, sources).load(ctx, url); err != nil {
+		return fmt.Errorf("making the history: %w", err)
+	}
+	fmt.Fprintf(os.Stderr, "  the history was made in %s\n", time.Since(began).Round(time.Second))
+	if _, err := s.conn.Exec(ctx, `VACUUM (ANALYZE) events`); err != nil {
+		return err
+	}
+	_, err = s.conn.Exec(ctx, `UPDATE search_progress SET version = 0`)
+	return err
+}
+
+// waitForIndex waits until Recall has indexed everything, and tells how long it took.
+func (s *searching) waitForIndex(ctx context.Context) (time.Duration, error) {
+	began := time.Now()
+	for waited := false; ; waited = true {
+		var done bool
+		err := s.conn.QueryRow(ctx, `SELECT version > 0 AND down_to = '00000000-0000-0000-0000-000000000000' FROM search_progress`).Scan(&done)
+		switch {
+		case err != nil:
+			return 0, err
+		case done && !waited:
+			return 0, nil
+		case done:
+			_, err := s.conn.Exec(ctx, `VACUUM (ANALYZE) search_segments, search_postings`)
+			return time.Since(began), err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+func (s *searching) logIn(ctx context.Context) error {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return err
+	}
+	s.client = &http.Client{Jar: jar, Timeout: time.Minute}
+	form := url.Values{"name": {"bench"}, "password": {secret}}
+	answer, err := s.client.PostForm("http://"+s.admin+"/login", form)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.Request.URL.Path == "/login" || answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("logging in: %s", answer.Status)
+	}
+	return nil
+}
+
+// get asks for a page of events and tells how long the whole answer took, and how many events it shows.
+func (s *searching) get(ctx context.Context, filter string, before uuid.UUID) (time.Duration, int, error) {
+	values := url.Values{"q": {filter}}
+	if before != uuid.Nil {
+		values.Set("before", before.String())
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/events?"+values.Encode(), nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	began := time.Now()
+	answer, err := s.client.Do(request)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	took := time.Since(began)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", filter, answer.Status)
+	}
+	return took, bytes.Count(page, []byte(`href="/events/0`)), err
+}
+
+// searchQuery is one kind of query.
+type searchQuery struct {
+	what   string
+	filter func(random *rand.Rand) string
+	page   int // 0: the first
+}
+
+func fixed(filter string) func(*rand.Rand) string { return func(*rand.Rand) string { return filter } }
+
+var searchQueries = []searchQuery{
+	{"everything", fixed(""), 0},
+	{"everything, 1,000th page", fixed(""), 1000},
+	{"source, verdict and type, common", fixed("source:shop verdict:verified type:customer.change"), 0},
+	{"the same, 1,000th page", fixed("source:shop verdict:verified type:customer.change"), 1000},
+	{"source, verdict and type, rare", fixed("source:club verdict:rejected type:order"), 0},
+	{"rejected", fixed("verdict:rejected"), 0},
+	{"rejected, 100th page", fixed("verdict:rejected"), 100},
+	{"type and customer", func(r *rand.Rand) string { return fmt.Sprintf("type:invoice customer:%d", someCustomer(r)) }, 0},
+	{"verdict, over a day two months ago", fixed("verdict:late after:61d before:60d"), 0},
+	{"customer, over everything", func(r *rand.Rand) string { return fmt.Sprintf("customer:%d", someCustomer(r)) }, 0},
+	{"entity, over everything", func(r *rand.Rand) string { return fmt.Sprintf("entity:%d", 5_000_000+r.IntN(100_000)) }, 0},
+	{"mail address by its path, over everything", func(r *rand.Rand) string { return "entity.email:" + mailOf(someCustomer(r)) }, 0},
+	{"mail address as text, over everything", func(r *rand.Rand) string { return `"` + mailOf(someCustomer(r)) + `"` }, 0},
+	{"path, last 7 days", func(r *rand.Rand) string { return "after:7d entity.email:" + mailOf(someCustomer(r)) }, 0},
+	{"two paths of common values, last 7 days", fixed(`after:7d entity.lastName:weber entity.status:activated`), 0},
+	{"text of two words, last 7 days", func(r *rand.Rand) string { return fmt.Sprintf(`after:7d "Weißhäupl" "%d"`, someCustomer(r)) }, 0},
+	{"text that is nowhere, last 7 days", func(r *rand.Rand) string { return fmt.Sprintf(`after:7d "nowhere%d"`, r.IntN(1e6)) }, 0},
+	{"text that is nowhere, over everything", func(r *rand.Rand) string { return fmt.Sprintf(`"nowhere%d"`, r.IntN(1e6)) }, 0},
+	{"comparison, which no index helps, last day", fixed("after:1d entity.accumulatedPrice:>100"), 0},
+}
+
+// measure asks every query cold and warm, and writes the table.
+func (s *searching) measure(ctx context.Context) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Measured on %s, %d events over %d days.\n\n| Query | first, cold | p50, warm | p95, warm | events shown |\n| --- | ---: | ---: | ---: | ---: |\n",
+		time.Now().UTC().Format(time.DateOnly), s.events, historyDays)
+	random := rand.New(rand.NewPCG(3, 4))
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+	for _, q := range searchQueries {
+		var before uuid.UUID
+		if q.page > 0 {
+			var err error
+			if before, err = s.pageBegin(ctx, q); err != nil {
+				return "", err
+			}
+		}
+		cold := "not measured"
+		if dropCaches() {
+			took, _, err := s.get(ctx, q.filter(random), before)
+			if err != nil {
+				return "", err
+			}
+			cold = ms(took)
+		}
+		var times []time.Duration
+		shown := 0
+		for n := range searchRuns + 3 {
+			took, events, err := s.get(ctx, q.filter(random), before)
+			if err != nil {
+				return "", err
+			}
+			if n >= 3 {
+				times = append(times, took)
+				shown = max(shown, events)
+			}
+		}
+		slices.Sort(times)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", q.what, cold, ms(times[len(times)/2]), ms(times[len(times)*95/100]), shown)
+		fmt.Fprintf(os.Stderr, "  %s: %s %s\n", q.what, cold, ms(times[len(times)/2]))
+	}
+	sizes, err := s.sizes(ctx)
+	return b.String() + sizes, err
+}
+
+// pageBegin is where a page far back begins, by the list itself.
+func (s *searching) pageBegin(ctx context.Context, q searchQuery) (uuid.UUID, error) {
+	var before uuid.UUID
+	condition := "true"
+	switch {
+	case strings.HasPrefix(q.filter(nil), "source:shop"):
+		condition = "source_id = 1 AND verdict = 'verified' AND entity_type = 'CUSTOMER' AND callback_type = 'CHANGE'"
+	case q.filter(nil) != "":
+		condition = "verdict = 'rejected'"
+	}
+	err := s.conn.QueryRow(ctx, `SELECT id FROM events WHERE `+condition+` ORDER BY id DESC OFFSET $1 LIMIT 1`, 50*(q.page-1)).Scan(&before)
+	return before, err
+}
+
+// sizes says what is stored for an event.
+func (s *searching) sizes(ctx context.Context) (string, error) {
+	size := func(pattern, function string) (bytes float64, err error) {
+		err = s.conn.QueryRow(ctx, `SELECT coalesce(sum(`+function+`(oid)), 0)::float8 FROM pg_class WHERE relkind = 'r' AND relname ~ $1`, pattern).Scan(&bytes)
+		return bytes / float64(s.events), err
+	}
+	var b strings.Builder
+	b.WriteString("\n| Stored for an event | bytes |\n| --- | ---: |\n")
+	for _, t := range []struct{ what, pattern, function string }{
+		{"the event itself", `^events_\d`, "pg_table_size"},
+		{"its primary key and the index of repeats", `^events_\d`, "pg_indexes_size"},
+		{"search: ids and classes", `^search_segments_\d`, "pg_total_relation_size"},
+		{"search: postings", `^search_postings_\d`, "pg_total_relation_size"},
+	} {
+		n, err := size(t.pattern, t.function)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "| %s | %.0f |\n", t.what, n)
+	}
+	if s.built > time.Second {
+		fmt.Fprintf(&b, "\nThe index was made from the events at %.0f events a second, with one of the two cores or less.\n", float64(s.events)/s.built.Seconds())
+	}
+	return b.String(), nil
+}
+
+// dropCaches empties the system's cache of files, where it may.
+func dropCaches() bool {
+	return os.WriteFile("/proc/sys/vm/drop_caches", []byte("1"), 0) == nil
+}
+
+const (
+	searchBegin = "<!-- search: written by bench -only search -->"
+	searchEnd   = "<!-- end of search -->"
+)

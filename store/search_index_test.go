@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"recall/filter"
 	"recall/plenigo"
 	"recall/store"
 	"recall/store/storetest"
@@ -147,5 +148,77 @@ func TestForgedClassesAreBounded(t *testing.T) {
 	}
 	if page := list(t, db, store.EventQuery{Filter: parse(t, "verdict:verified")}); len(page.Events) != 1 || page.Events[0].ID != genuine.ID {
 		t.Errorf("%d verified events", len(page.Events))
+	}
+}
+
+// TestSearchOnFromWhereItStopped: a search that is cut short loses nothing and finds nothing twice when it is gone on with.
+func TestSearchOnFromWhereItStopped(t *testing.T) {
+	db := storetest.New(t)
+	var want []uuid.UUID
+	for i := range 30 {
+		e := arrived(noon.Add(time.Duration(i)*time.Hour), fmt.Sprintf(`{"e":{"n":%d,"odd":%d}}`, i, i%2))
+		record(t, db, e)
+		if i%2 == 1 {
+			want = append([]uuid.UUID{e.ID}, want...)
+		}
+		if i == 15 {
+			must(t, db.IndexSegments(t.Context(), 4))
+		}
+	}
+	for _, text := range []string{"e.odd:1", "e.odd:>0", "e.odd:>0 verdict:verified"} {
+		var got []uuid.UUID
+		cut := 0
+		q := store.EventQuery{Filter: parse(t, text), Limit: 7, Patience: time.Nanosecond}
+		for more := true; more; {
+			page := list(t, db, q)
+			got = append(got, idsOf(page.Events)...)
+			switch more = page.Older; {
+			case page.Further != uuid.Nil:
+				cut++
+				if q.Before = page.Further; page.SearchedTo().IsZero() {
+					t.Error("it does not say how far it came")
+				}
+			case more:
+				q.Before = got[len(got)-1]
+			}
+		}
+		if !slices.Equal(got, want) || cut == 0 {
+			t.Errorf("%s: back: %d events, cut short %d times; want %d", text, len(got), cut, len(want))
+		}
+		got, q.Before, q.After = nil, uuid.Nil, store.IDAt(noon.Add(-time.Hour))
+		for more := true; more; {
+			page := list(t, db, q)
+			got = append(idsOf(page.Events), got...)
+			if more = page.Newer; page.Further != uuid.Nil {
+				q.After = page.Further
+			} else if more {
+				q.After = got[0]
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: forth: %d events, want %d", text, len(got), len(want))
+		}
+	}
+}
+
+func TestKnownValues(t *testing.T) {
+	db := storetest.New(t)
+	must(t, db.CreateSource(t.Context(), shop()))
+	for i := range 20 {
+		record(t, db, arrived(noon, fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CREATION","entity":{"status":"DONE","mail":"a%d@example.org"}}`, i), func(e *store.Event) { e.APIVersion = "20240827" }))
+	}
+	must(t, db.IndexSegments(t.Context(), 20))
+	known, err := db.KnownValues(t.Context())
+	must(t, err)
+	for key, want := range map[filter.Key]string{
+		filter.KeySource: "shop", filter.KeyType: "order.creation", filter.KeyVersion: "20240827", filter.KeyAnswered: "200",
+		filter.KeyPayload: "entity.mail", "entity.status": "DONE",
+	} {
+		if !slices.Contains(known[key], want) {
+			t.Errorf("%s: %q, want %q", key, known[key], want)
+		}
+	}
+	if len(known["entity.mail"]) > 0 {
+		t.Errorf("addresses are offered: %q", known["entity.mail"])
 	}
 }

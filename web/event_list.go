@@ -14,41 +14,46 @@ import (
 	"recall/verify"
 )
 
+// searchPatience is how long a page is searched for before it shows what was found so far.
+const searchPatience = 3 * time.Second
+
 // pageLength is how many events a page of the list shows.
 const pageLength = 50
 
 // eventListView is the model of the list of events.
 type eventListView struct {
 	page
-	Query     string // what stands in the search box
-	Base      string // the filter the list shows
-	Problem   *filterProblem
-	TooSlow   bool // the search was stopped; the list is empty for that
-	Fields    map[filter.Key]string
-	Sources   []string
-	Verdicts  []choice
-	Types     []string
-	Pills     []pill
-	Columns   columns
-	Zone      string // of this list, where it is not the reader's own
-	Zones     []choice
-	View      int64
-	Views     []viewView
-	Opened    *viewView // the view the list was opened from; nil: none
-	Changed   bool      // it shows something else by now
-	Days      []eventDay
-	Count     int
-	NewestURL string // "" on the first page
-	NewerURL  string // "" where there are none
-	OlderURL  string
-	Live      bool   // what is new comes by itself
-	LiveURL   string // switches Live; "" where it cannot be
-	TailURL   string // tells what is new, while Live
-	FreshURL  string // this list, anew from its top
-	Setup     *setupView
-	ClearURL  string
-	MayExport bool
-	Reverify  bool // some event of the page can be re-verified, and the reader may do it
+	Query      string // what stands in the search box
+	Base       string // the filter the list shows
+	Problem    *filterProblem
+	TooSlow    bool // the search was stopped; the list is empty for that
+	Fields     map[filter.Key]string
+	Sources    []string
+	Verdicts   []choice
+	Types      []string
+	Pills      []pill
+	Columns    columns
+	Zone       string // of this list, where it is not the reader's own
+	Zones      []choice
+	View       int64
+	Views      []viewView
+	Opened     *viewView // the view the list was opened from; nil: none
+	Changed    bool      // it shows something else by now
+	Days       []eventDay
+	Count      int
+	NewestURL  string // "" on the first page
+	NewerURL   string // "" where there are none
+	OlderURL   string
+	Searched   string // how far the search came that was cut short; "": it came to its end
+	FurtherURL string // goes on from there
+	Live       bool   // what is new comes by itself
+	LiveURL    string // switches Live; "" where it cannot be
+	TailURL    string // tells what is new, while Live
+	FreshURL   string // this list, anew from its top
+	Setup      *setupView
+	ClearURL   string
+	MayExport  bool
+	Reverify   bool // some event of the page can be re-verified, and the reader may do it
 }
 
 // pill is one term of the filter, which can be taken away.
@@ -155,7 +160,7 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		}
 		v.TailURL = tailURL(q.on(f.Text()), since)
 	}
-	events, err := s.DB.ListEvents(r.Context(), store.EventQuery{Filter: f, Limit: pageLength, Before: q.Before, After: q.After})
+	events, err := s.DB.ListEvents(r.Context(), store.EventQuery{Filter: f, Limit: pageLength, Before: q.Before, After: q.After, Patience: searchPatience})
 	if errors.Is(err, store.ErrTooSlow) { // said in place, so that the search can be changed
 		v.TooSlow = true
 		q.Base, q.Live = "", false
@@ -207,6 +212,18 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 			older.Before = events.Events[len(events.Events)-1].ID
 			v.OlderURL = older.url()
 		}
+	}
+	if events.Further != [16]byte{} { // an empty page has neither side, a short one goes on behind its last event
+		v.Searched = h.exact(events.SearchedTo())
+		further := q.on(v.Base)
+		if q.After != [16]byte{} {
+			further.After = events.Further
+			v.NewerURL = ""
+		} else {
+			further.Before = events.Further
+			v.OlderURL = ""
+		}
+		v.FurtherURL = further.url()
 	}
 	if firstPage && v.Problem == nil {
 		v.Live = q.Live

@@ -21,7 +21,7 @@ import (
 )
 
 // searchRuns is how often each query is asked, each time for something else where it asks for one of many.
-const searchRuns = 40
+const searchRuns = 30
 
 // runSearch measures how fast events are found among a made history, through the pages as a browser gets them. The history
 // stays in the folder, and is used again.

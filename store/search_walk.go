@@ -39,7 +39,7 @@ type walker struct {
 }
 
 const (
-	maxAtOnce   = 256 // segments
+	maxAtOnce   = 512 // segments
 	resolvedOne = 200 // ids of a segment resolved at a time
 )
 
@@ -56,6 +56,9 @@ type segment struct {
 
 func newWalker(ctx context.Context, q querier, plan searchPlan, ids idRange, order walk) (*walker, error) {
 	w := &walker{plan: plan, ids: ids, order: order, atOnce: 1}
+	if len(plan.groups) > 0 { // most segments will have none
+		w.atOnce = 16
+	}
 	if compareIDs(ids.from, ids.to) >= 0 {
 		return w, nil
 	}
@@ -162,32 +165,50 @@ func (w *walker) take() []uuid.UUID {
 // open evaluates the plan on the next segments.
 func (w *walker) open(ctx context.Context, q querier) error {
 	n := min(w.atOnce, len(w.waiting))
-	w.atOnce = min(4*w.atOnce, maxAtOnce)
-	var ids, mixed []uuid.UUID
+	w.atOnce = min(8*w.atOnce, maxAtOnce)
+	var ids []uuid.UUID
 	begin := len(w.opened)
 	for i := range w.waiting[:n] {
 		s := w.waiting[i]
 		w.opened = append(w.opened, &s)
 		ids = append(ids, s.id)
-		if s.classes {
-			mixed = append(mixed, s.id)
-		}
 	}
 	w.waiting = w.waiting[n:]
 	rows, err := w.postings(ctx, q, ids)
 	if err != nil {
 		return err
 	}
-	classes, err := eventClasses(ctx, q, mixed)
-	if err != nil {
-		return err
-	}
+	var mixed, edges []uuid.UUID
 	for _, s := range w.opened[begin:] {
 		if err := s.evaluate(w.plan.groups, rows[s.id]); err != nil {
 			return err
 		}
+		if s.classes && len(s.places) > 0 {
+			mixed = append(mixed, s.id)
+		}
+		if len(s.places) > 0 && (compareIDs(s.first, w.ids.from) < 0 || compareIDs(s.last, w.ids.to) >= 0) {
+			edges = append(edges, s.id)
+		}
+	}
+	classes, err := segmentBytes(ctx, q, "event_classes", mixed)
+	if err != nil {
+		return err
+	}
+	eventIDs, err := segmentBytes(ctx, q, "event_ids", edges[:min(len(edges), maxEdges)])
+	if err != nil {
+		return err
+	}
+	for _, s := range w.opened[begin:] {
 		if of := classes[s.id]; s.classes {
-			s.places = slices.DeleteFunc(s.places, func(at place) bool { return !w.chosen[binary.BigEndian.Uint16(of[2*int(at):])] })
+			s.places = slices.DeleteFunc(s.places, func(at place) bool {
+				return len(of) < 2*int(at)+2 || !w.chosen[binary.BigEndian.Uint16(of[2*int(at):])]
+			})
+		}
+		if of := eventIDs[s.id]; of != nil {
+			s.places = slices.DeleteFunc(s.places, func(at place) bool {
+				id := uuid.UUID(of[16*int(at) : 16*int(at)+16])
+				return compareIDs(id, w.ids.from) < 0 || compareIDs(id, w.ids.to) >= 0
+			})
 		}
 		if w.order == newestFirst {
 			slices.Reverse(s.places)
@@ -209,9 +230,10 @@ func (s *segment) evaluate(groups [][][]term, rows map[int16][]byte) error {
 				if err != nil {
 					return err
 				}
-				if of = list; j > 0 {
-					of = both(of, list)
+				if j > 0 {
+					list = both(of, list)
 				}
+				of = list
 			}
 			lists = append(lists, of)
 		}
@@ -254,10 +276,10 @@ func (w *walker) postings(ctx context.Context, q querier, segments []uuid.UUID) 
 	}
 	slices.Sort(buckets)
 	rows, err := q.Query(ctx, `
-		SELECT segment_id, bucket, postings
-		FROM search_postings
-		WHERE segment_id = ANY($1) AND segment_id BETWEEN $2 AND $3 AND bucket = ANY($4)`,
-		segments, slices.MinFunc(segments, compareIDs), slices.MaxFunc(segments, compareIDs), slices.Compact(buckets))
+		SELECT s.id, p.bucket, p.postings
+		FROM unnest($1::uuid[]) AS s (id), LATERAL ( -- one by one, each in its partition
+			SELECT bucket, postings FROM search_postings WHERE segment_id = s.id AND bucket = ANY($2) OFFSET 0
+		) p`, segments, slices.Compact(buckets))
 	if err != nil {
 		return nil, fmt.Errorf("reading postings: %w", err)
 	}
@@ -278,18 +300,20 @@ func (w *walker) postings(ctx context.Context, q querier, segments []uuid.UUID) 
 	return found, nil
 }
 
-// eventClasses reads the classes of the segments' events.
-func eventClasses(ctx context.Context, q querier, segments []uuid.UUID) (map[uuid.UUID][]byte, error) {
+// maxEdges is how many segments that lie over the range's ends are cut at them: there are one or two, but for old ids that
+// came late. What is not cut is left out later.
+const maxEdges = 8
+
+// segmentBytes reads a column of some segments.
+func segmentBytes(ctx context.Context, q querier, column string, segments []uuid.UUID) (map[uuid.UUID][]byte, error) {
 	if len(segments) == 0 {
 		return nil, nil
 	}
 	rows, err := q.Query(ctx, `
-		SELECT id, event_classes
-		FROM search_segments
-		WHERE id = ANY($1) AND id BETWEEN $2 AND $3`,
-		segments, slices.MinFunc(segments, compareIDs), slices.MaxFunc(segments, compareIDs))
+		SELECT s.id, of.bytes
+		FROM unnest($1::uuid[]) AS s (id), LATERAL (SELECT `+column+` AS bytes FROM search_segments WHERE id = s.id OFFSET 0) of`, segments)
 	if err != nil {
-		return nil, fmt.Errorf("reading classes: %w", err)
+		return nil, fmt.Errorf("reading segments: %w", err)
 	}
 	found := map[uuid.UUID][]byte{}
 	var id uuid.UUID
@@ -299,7 +323,7 @@ func eventClasses(ctx context.Context, q querier, segments []uuid.UUID) (map[uui
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading classes: %w", err)
+		return nil, fmt.Errorf("reading segments: %w", err)
 	}
 	return found, nil
 }
@@ -338,11 +362,10 @@ func (w *walker) resolve(ctx context.Context, q querier) error {
 		return nil
 	}
 	rows, err := q.Query(ctx, `
-		SELECT run.number, substr(s.event_ids, run.begin, run.length)
-		FROM unnest($1::uuid[], $2::integer[], $3::integer[]) WITH ORDINALITY AS run (id, begin, length, number)
-		JOIN search_segments s ON s.id = run.id AND s.id BETWEEN $4 AND $5
-		ORDER BY run.number`,
-		ids, from, length, slices.MinFunc(ids, compareIDs), slices.MaxFunc(ids, compareIDs))
+		SELECT run.number, s.part
+		FROM unnest($1::uuid[], $2::integer[], $3::integer[]) WITH ORDINALITY AS run (id, begin, length, number),
+			LATERAL (SELECT substr(event_ids, run.begin, run.length) AS part FROM search_segments WHERE id = run.id OFFSET 0) s
+		ORDER BY run.number`, ids, from, length)
 	if err != nil {
 		return fmt.Errorf("reading ids: %w", err)
 	}

@@ -76,6 +76,10 @@ func openSearch(ctx context.Context, o options) (*searching, error) {
 
 func (s *searching) prepare(ctx context.Context) error {
 	url, err := s.command(ctx, "db", "url")
+	for tries := 0; err != nil && tries < 60; tries++ { // Recall is ready before its database has recovered: it has a spool
+		time.Sleep(time.Second)
+		url, err = s.command(ctx, "db", "url")
+	}
 	if err != nil {
 		return err
 	}
@@ -272,7 +276,7 @@ func (s *searching) measure(ctx context.Context) (string, error) {
 func (s *searching) pageBegin(ctx context.Context, q searchQuery) (uuid.UUID, error) {
 	var before uuid.UUID
 	condition := "true"
-	switch {
+	switch { // the same in SQL, without the index
 	case strings.HasPrefix(q.filter(nil), "source:shop"):
 		condition = "source_id = 1 AND verdict = 'verified' AND entity_type = 'CUSTOMER' AND callback_type = 'CHANGE'"
 	case q.filter(nil) != "":

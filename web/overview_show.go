@@ -28,7 +28,7 @@ var overviewRanges = []overviewRange{
 	{"1h", "1 h", "the hour before", time.Hour, time.Minute, func(now time.Time, _ *time.Location) time.Time {
 		return now.Truncate(time.Minute).Add(-59 * time.Minute)
 	}},
-	{"24h", "24 h", "the day before", 24 * time.Hour, 30 * time.Minute, func(now time.Time, _ *time.Location) time.Time { return now.Truncate(time.Hour).Add(-23 * time.Hour) }},
+	{"24h", "24 h", "the day before", 24 * time.Hour, time.Hour, func(now time.Time, _ *time.Location) time.Time { return now.Truncate(time.Hour).Add(-23 * time.Hour) }},
 	{"7d", "7 d", "the week before", 7 * 24 * time.Hour, 3 * time.Hour, daysFrom(7)},
 	{"30d", "30 d", "the 30 days before", 30 * 24 * time.Hour, 24 * time.Hour, daysFrom(30)},
 }

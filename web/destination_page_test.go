@@ -323,7 +323,7 @@ func TestDestinationIsTested(t *testing.T) {
 		words  string
 		says   []string
 	}{
-		{200, "", []string{"200 OK", "It was taken", "RECALL_TEST", "Recall-Test", "X-Seen:<b>", "<script>U+0000 thanks"}},
+		{200, "", []string{"200 OK", "It was taken", "RECALL_TEST", "Recall-Test", "X-Seen: <b>", "<script>U+0000 thanks"}},
 		{500, "", []string{"500 Internal Server Error", "did not take it"}},
 		{0, "not sent: 10.0.0.1:443 is a private address (10.0.0.0/8), and RECALL_EGRESS_ALLOW does not name it", []string{"no answer", "RECALL_EGRESS_ALLOW"}},
 	} {

@@ -22,6 +22,7 @@
 //	words.go       why there was no answer
 //	retry.go       what an outcome means for the delivery
 //	health.go      what outcomes mean for the destination: broken, probed, recovered, gone
+//	pace.go        receiving goes first
 //	sweep.go       what became due by itself, and what was left behind
 //	egress.go      where nothing is sent
 package dispatch
@@ -96,6 +97,7 @@ type Dispatcher struct {
 	lanes     map[int64]*lane     // by destination; one that was woken once
 	inFlight  int                 // of all lanes
 	announced map[int64]time.Time // when a destination's last job was made here
+	pace      pace                // of recording
 
 	working  context.Context // until no more is taken up
 	endWork  context.CancelFunc

@@ -21,6 +21,7 @@ func (d *Dispatcher) EnqueueTx(ctx context.Context, tx pgx.Tx, events []*store.E
 	if d.live == nil {
 		return nil
 	}
+	d.pace.add(len(events), time.Now())
 	type matching struct {
 		*store.Destination
 		rule filter.Filter

@@ -52,7 +52,7 @@ func (d *Dispatcher) assess(e *result, failures int) {
 	case failures >= breakAfter && !succeeded && e.Health && e.destination.State == store.DestinationActive:
 		reason := fmt.Sprintf("%d attempts in a row failed, the last with: %s", failures, lastWords(e.Attempt))
 		if changed, err = d.db.BreakDestination(ctx, e.DestinationID, reason, d.probeAfter(0), note("destination.break", reason)); changed {
-			d.log.Error("destination broken: its deliveries wait, and it is probed", "destination", name, "failures", failures)
+			d.log.Warn("destination broken: its deliveries wait, and it is probed", "destination", name, "failures", failures)
 		}
 	}
 	if err != nil {

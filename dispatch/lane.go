@@ -69,7 +69,11 @@ func (l *lane) run(ctx context.Context) {
 		case <-l.news:
 		case <-nap.C:
 		}
-		if !sleep(ctx, lookGap-time.Since(looked)) {
+		gap := lookGap
+		if l.d.pace.busy(time.Now()) {
+			gap = busyGap
+		}
+		if !sleep(ctx, gap-time.Since(looked)) {
 			return
 		}
 		looked = time.Now()
@@ -149,14 +153,18 @@ func (l *lane) take(probe bool) int {
 	d := l.d
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	most := d.workers
+	all := d.workers
+	if d.pace.busy(time.Now()) {
+		all = max(1, all/4)
+	}
+	most := all
 	if len(d.lanes) > 1 {
-		most -= d.workers / 4
+		most -= all / 4
 	}
 	if l.ramp > 0 {
 		most = min(most, l.ramp)
 	}
-	n := min(d.workers-d.inFlight, most-l.inFlight, claimAtOnce)
+	n := min(all-d.inFlight, most-l.inFlight, claimAtOnce)
 	if n < 1 && l.inFlight == 0 {
 		n = 1
 	}

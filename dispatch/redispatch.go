@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"recall/store"
@@ -17,9 +19,44 @@ var (
 	ErrNotActive = errors.New("nothing is sent to it until it is active again")
 )
 
+// StaleError: newer events of the entity are there, so the event would put an old state over a new one. Whoever asked may send
+// the newest instead, send it anyway with a reason, or leave it.
+type StaleError struct {
+	Event       uuid.UUID
+	Destination string
+	store.Newer
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("event %s is not sent to %q: %s", e.Event, e.Destination, NewerWords(e.Newer))
+}
+
+// NewerWords says what is newer than an event, and whether the destination has it.
+func NewerWords(n store.Newer) string {
+	count := fmt.Sprint(n.Count)
+	if n.Count >= store.MostNewer {
+		count += " or more"
+	}
+	words := count + " newer events of its entity exist, and the newest"
+	if n.Count == 1 {
+		words = "a newer event of its entity exists, and it"
+	}
+	switch {
+	case !n.NewestDelivered.IsZero():
+		return words + " was delivered there"
+	case n.Delivered > 0:
+		return fmt.Sprintf("%s was not delivered there, but %d of the others were", words, n.Delivered)
+	}
+	return words + " was not delivered there"
+}
+
+// ErrNoReason: to send an event though newer ones exist takes a reason.
+var ErrNoReason = errors.New("sending an older state over a newer one takes a reason")
+
 // Redispatch makes a manual delivery of one event to one destination, with an audit entry and its job, in one transaction.
 // Events that are not accepted now, by their latest re-verification, are refused with ErrRejected, a destination that is not active with ErrNotActive; an event or a
-// destination that is not there is store.ErrNotFound, and the error names it.
+// destination that is not there is store.ErrNotFound, and the error names it. Where newer events of the entity exist, it is a
+// *StaleError, unless the wish is to send it anyway, with a reason (ErrNoReason).
 func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error) {
 	event, err := d.db.FindEvent(ctx, r.EventID)
 	if err != nil {
@@ -39,6 +76,19 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 	if destination.State != store.DestinationActive {
 		return nil, fmt.Errorf("the destination %q is %s: %w", destination.Name, destination.State, ErrNotActive)
 	}
+	newer, err := d.db.FindNewer(ctx, event, destination.ID)
+	switch {
+	case err != nil:
+		return nil, err
+	case newer.Count > 0 && !r.Anyway:
+		return nil, &StaleError{r.EventID, destination.Name, newer}
+	case newer.Count > 0 && strings.TrimSpace(r.Reason) == "":
+		return nil, fmt.Errorf("event %s: %w", r.EventID, ErrNoReason)
+	}
+	detail := map[string]any{"destination": destination.Name}
+	if newer.Count > 0 {
+		detail["newer"] = newer.Count
+	}
 	delivery := &store.Delivery{
 		EventID: r.EventID, DestinationID: destination.ID, Destination: destination.Name,
 		Trigger: store.TriggerManual, RequestedBy: r.By, Reason: r.Reason, Entity: entityOf(event, destination),
@@ -51,9 +101,10 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 		if err := d.announceTx(ctx, tx, deliveries); err != nil {
 			return err
 		}
+		detail["delivery"] = delivery.ID
 		return d.db.AddAuditTx(ctx, tx, store.AuditEntry{
 			Actor: r.By, Action: "event.redispatch", Subject: r.EventID.String(), Reason: r.Reason,
-			Detail: map[string]any{"destination": destination.Name, "delivery": delivery.ID},
+			Detail: detail,
 		})
 	})
 	if err != nil {

@@ -77,4 +77,5 @@ type Redispatch struct {
 	Destination string // name
 	By          string // user name, or "cli:" and the system's user
 	Reason      string
+	Anyway      bool // though newer events of its entity are there; it takes a reason
 }

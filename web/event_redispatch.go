@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"recall/store"
 )
@@ -83,8 +84,16 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	if destination.State != store.DestinationActive {
 		return mistake("The destination " + to + " is " + string(destination.State) + ": nothing is sent to it until it is active again.")
 	}
+	anyway := r.PostForm.Get("anyway") != ""
+	newer, err := s.DB.FindNewer(r.Context(), e, destination.ID)
+	if err != nil {
+		return err
+	}
+	if newer.Count > 0 && (!anyway || reason == "") {
+		return s.render(w, r, http.StatusConflict, redispatchStalePage(s.newRedispatchStaleView(r, e, to, reason, newer, anyway)))
+	}
 	_, err = s.Redispatch.Redispatch(r.Context(), store.Redispatch{
-		EventID: e.ID, Destination: to, By: userOf(r).Name, Reason: reason,
+		EventID: e.ID, Destination: to, By: userOf(r).Name, Reason: reason, Anyway: anyway,
 	})
 	if err != nil {
 		return fmt.Errorf("redispatching event %s to %s: %w", e.ID, to, err)
@@ -94,4 +103,42 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.Redirect(w, r, eventURL(e.ID)+"#deliveries", http.StatusSeeOther)
 	return nil
+}
+
+// redispatchStaleView asks what to do with an event that newer ones of its entity have followed.
+type redispatchStaleView struct {
+	page
+	Event       link
+	Entity      string
+	Words       string // what is newer
+	Has         string // what of it the destination has
+	Newest      link
+	SendNewest  string // URL
+	SendAnyway  string // URL
+	Destination string
+	Reason      string
+	NoReason    bool // it was to be sent anyway, and none was given
+}
+
+func (s *server) newRedispatchStaleView(r *http.Request, e *store.Event, to, reason string, n store.Newer, anyway bool) redispatchStaleView {
+	v := redispatchStaleView{
+		page: s.newPage(r, "Newer events exist"), Event: link{e.ID.String(), eventURL(e.ID)},
+		Entity: strings.ToLower(e.Envelope.EntityType) + " " + e.Envelope.EntityID,
+		Newest: link{n.Newest.String(), eventURL(n.Newest)}, SendNewest: eventURL(n.Newest) + "/redispatch",
+		SendAnyway: eventURL(e.ID) + "/redispatch", Destination: to, Reason: reason, NoReason: anyway,
+	}
+	count := plural(n.Count, "newer event", "newer events")
+	if n.Count >= store.MostNewer {
+		count = "At least " + count
+	}
+	v.Words = count + " of this entity came since"
+	switch {
+	case !n.NewestDelivered.IsZero():
+		v.Has = "The newest was delivered to " + to + " " + age(n.NewestDelivered, v.Now) + "."
+	case n.Delivered > 0:
+		v.Has = "The newest was not delivered to " + to + ", but " + plural(n.Delivered, "other was", "others were") + "."
+	default:
+		v.Has = "None of them was delivered to " + to + "."
+	}
+	return v
 }

@@ -7,12 +7,10 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"golang.org/x/term"
 
-	"recall/dispatch"
 	"recall/store"
 )
 
@@ -174,51 +172,6 @@ func (c *eventRawCmd) Run(ctx context.Context, a *app) error {
 			return errors.New("this body holds bytes that could take over your terminal: send it into a file, or see it with recall event show")
 		}
 		_, err = a.out.Write(e.Body)
-		return err
-	})
-}
-
-type eventRedispatchCmd struct {
-	ID     string `arg:"" help:"The event's id."`
-	To     string `required:"" placeholder:"NAME" help:"The destination's name."`
-	Reason string `placeholder:"TEXT" help:"Why, for the audit list."`
-}
-
-func (eventRedispatchCmd) Help() string {
-	return `The event is put into the queue, with a delivery of its own; a running recall serve sends it, and retries as the destination
-says. Its body is sent unchanged, with a fresh signature. Rejected events are not sent, unless recall event reverify has found
-them genuine.
-
-Example:
-
-    recall event redispatch 0192b3a4-5c6d-7e8f-9a0b-1c2d3e4f5a6b --to crm --reason "CRM was down"`
-}
-
-func (c *eventRedispatchCmd) Run(ctx context.Context, a *app) error {
-	id, err := parseEventID(c.ID)
-	if err != nil {
-		return err
-	}
-	if utf8.RuneCountInString(c.Reason) > store.MaxReason {
-		return usagef("--reason may have at most %d characters", store.MaxReason)
-	}
-	return a.withStore(ctx, func(db *store.DB) error {
-		if _, err := findEvent(ctx, db, id); err != nil {
-			return err
-		}
-		if _, err := findDestination(ctx, db, c.To); err != nil {
-			return err
-		}
-		dispatcher, err := dispatch.New(db, dispatch.Options{Log: a.log, Now: a.now}) // without workers: it only enqueues
-		if err != nil {
-			return err
-		}
-		delivery, err := dispatcher.Redispatch(ctx, store.Redispatch{EventID: id, Destination: c.To, By: actor(), Reason: c.Reason})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(a.out, "Delivery %s to %s is in the queue; a running recall serve sends it. See it with: %s event show %s\n",
-			delivery.ID, c.To, program(), id)
 		return err
 	})
 }

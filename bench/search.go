@@ -307,7 +307,7 @@ func (s *searching) sizes(ctx context.Context) (string, error) {
 		fmt.Fprintf(&b, "| %s | %.0f |\n", t.what, n)
 	}
 	if s.built > time.Second {
-		fmt.Fprintf(&b, "\nThe index was made from the events at %.0f events a second, with one of the two cores or less.\n", float64(s.events)/s.built.Seconds())
+		fmt.Fprintf(&b, "\nThe index was made from the events at %.0f events a second.\n", float64(s.events)/s.built.Seconds())
 	}
 	return b.String(), nil
 }

@@ -44,6 +44,32 @@ const (
 	LeftCancelled = "cancelled" // taken out of the queue: with the replay, or with its destination
 )
 
+// LeftInWords says why events are left out, to go on after their number.
+func LeftInWords(why string) string {
+	switch why {
+	case LeftRejected:
+		return "rejected, and not proven genuine since"
+	case LeftTest:
+		return "test callbacks of Recall's own"
+	case LeftRepeat:
+		return "repeats of a callback that was accepted before"
+	case LeftUnderWay:
+		return "on their way to this destination already"
+	case LeftDelivered:
+		return "delivered to this destination already"
+	case LeftStale:
+		return "stale: a newer state of the entity is there"
+	case LeftErased:
+		return "no longer there"
+	case LeftCancelled:
+		return "taken out of the queue"
+	}
+	return why
+}
+
+// ErrReasonNeeded: a replay of so many events asks for a reason (DB.ReasonAbove).
+var ErrReasonNeeded = errors.New("a reason is needed to send so many events again")
+
 // ReplayWish is what a person plans.
 type ReplayWish struct {
 	Filter      string
@@ -233,8 +259,17 @@ func (db *DB) CreateReplay(ctx context.Context, w ReplayWish) (*Replay, error) {
 }
 
 // StartReplay begins to send what is on the list of a planned replay, a few first. A reason that was not given for the plan
-// may be given now. ErrNotFound, ErrRunState.
+// may be given now. ErrNotFound, ErrRunState, ErrReasonNeeded.
 func (db *DB) StartReplay(ctx context.Context, id int64, by, reason string) error {
+	if cleanReason(reason) == "" && db.ReasonAbove > 0 {
+		r, err := db.FindReplay(ctx, id)
+		if err != nil {
+			return err
+		}
+		if r.Reason == "" && r.Events > int64(db.ReasonAbove) && r.State == ReplayPlanned {
+			return fmt.Errorf("replay %d: %w: it has %d, and the limit is %d", id, ErrReasonNeeded, r.Events, db.ReasonAbove)
+		}
+	}
 	return db.changeReplay(ctx, id, by, "start", reason, `
 		UPDATE replays
 		SET state = CASE WHEN canary > 0 THEN 'canary' ELSE 'running' END::replay_state, canary_left = canary, why = '', started_at = $2, step_at = $2,

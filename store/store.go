@@ -35,6 +35,7 @@ const (
 type DB struct {
 	Now          func() time.Time // replaced in tests
 	Log          *slog.Logger
+	ReasonAbove  int    // events of a replay above which a reason is asked; 0: never
 	KeepSettings string // file in which Live keeps the settings, sealed, for ReadLastKnown; "": none
 
 	pool    *pgxpool.Pool

@@ -29,6 +29,7 @@ type commonSettings struct {
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
 	PostgresBin     string `env:"RECALL_POSTGRES_BIN" placeholder:"DIR" help:"Folder of PostgreSQL's server programs, for the private database. Without it they are looked for."`
+	ReasonAbove     string `env:"RECALL_REASON_ABOVE" default:"100" help:"A replay of more events than this asks for a reason. 0: none does."`
 	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, serve --demo and other commands from warn."`
 	LogFormat       string `env:"RECALL_LOG_FORMAT" placeholder:"FORMAT" help:"text or json. Without it text on a terminal, json otherwise."`
 }
@@ -63,6 +64,7 @@ type config struct {
 	DataDir     string
 	Key         seal.Key // zero: in the data folder
 	PostgresBin string
+	ReasonAbove int
 	LogLevel    slog.Level
 	LogLevelSet bool
 	LogFormat   string // "": by whether it is a terminal
@@ -95,6 +97,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		DataDir:     p.folder("RECALL_DATA_DIR", common.DataDir),
 		Key:         p.key(common.Key, common.KeyFile),
 		PostgresBin: common.PostgresBin,
+		ReasonAbove: p.number("RECALL_REASON_ABOVE", common.ReasonAbove, 0, 1_000_000_000),
 		LogLevel:    p.logLevel(common.LogLevel),
 		LogLevelSet: common.LogLevel != "",
 		LogFormat:   common.LogFormat,

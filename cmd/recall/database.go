@@ -76,6 +76,7 @@ func (a *app) openDatabase(ctx context.Context, key seal.Key) (*database, error)
 		d.closeCluster()
 		return nil, err
 	}
+	d.ReasonAbove = a.cfg.ReasonAbove
 	if d.cluster == nil {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()

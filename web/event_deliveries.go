@@ -14,6 +14,7 @@ type deliveryView struct {
 	Destination link
 	State       mood
 	Trigger     string
+	Replay      link // that it is of; zero: none
 	Reason      string
 	Created     timeView
 	Next        timeView // zero: no further attempt is planned
@@ -59,6 +60,9 @@ func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
 		Reason:      d.Reason,
 		Created:     newTime(d.CreatedAt, now),
 		Finished:    !d.FinishedAt.IsZero(),
+	}
+	if d.ReplayID != 0 {
+		v.Replay = link{fmt.Sprint("replay ", d.ReplayID), replayURL(d.ReplayID)}
 	}
 	if d.State == store.DeliveryWaiting {
 		v.Next = newTime(d.NextAttemptAt, now)

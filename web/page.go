@@ -20,6 +20,7 @@ type page struct {
 	Now      time.Time
 	Lean     bool     // goes without htmx and the styles of other pages
 	Scripts  []string // of this page alone
+	Refresh  int      // seconds after which a browser without scripts loads the page again; 0: it does not
 	Messages []string // shown once, after something was done
 	pulse    pulse    // zero where nobody is logged in
 	spool    spoolView

@@ -29,7 +29,7 @@ type commonSettings struct {
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
 	PostgresBin     string `env:"RECALL_POSTGRES_BIN" placeholder:"DIR" help:"Folder of PostgreSQL's server programs, for the private database. Without it they are looked for."`
-	ReasonAbove     string `env:"RECALL_REASON_ABOVE" default:"100" help:"A replay of more events than this asks for a reason. 0: none does."`
+	ReasonAbove     string `env:"RECALL_REASON_ABOVE" default:"10" help:"Sending more events again than this asks for a reason. 0: none does."`
 	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, serve --demo and other commands from warn."`
 	LogFormat       string `env:"RECALL_LOG_FORMAT" placeholder:"FORMAT" help:"text or json. Without it text on a terminal, json otherwise."`
 }

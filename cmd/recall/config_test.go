@@ -87,7 +87,7 @@ func TestSettings(t *testing.T) {
 		ReceiverAddr: ":8080", AdminAddr: "[::1]:8081", PublicURL: "https://callbacks.example.org",
 		TrustedProxies: []string{"10.0.0.1", "fd00::/8"}, MaxBody: 1 << 20,
 		EgressAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")},
-		ReasonAbove: 100, Workers: 7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
+		ReasonAbove: 10, Workers: 7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
 		Sessions: store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 	}
 	if got.Key == (seal.Key{}) {
@@ -107,7 +107,7 @@ func TestDefaults(t *testing.T) {
 	got := settings(t, "serve")
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
-		MaxBody: 1 << 20, ReasonAbove: 100, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
+		MaxBody: 1 << 20, ReasonAbove: 10, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
 		Sessions: store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -13,13 +13,12 @@ import (
 )
 
 type eventRedispatchCmd struct {
-	IDs         []string `arg:"" name:"id" help:"The events' ids."`
-	To          string   `required:"" placeholder:"NAME" help:"The destination's name."`
-	Reason      string   `placeholder:"TEXT" help:"Why, for the audit list."`
-	ReasonAbove int      `env:"RECALL_REASON_ABOVE" default:"10" placeholder:"N" help:"A reason has to be given for more events than this."`
-	Newest      bool     `xor:"stale" help:"Where newer events of an event's entity exist, send the newest instead."`
-	Anyway      bool     `xor:"stale" help:"Send it all the same; takes a reason."`
-	Skip        bool     `xor:"stale" help:"Leave it."`
+	IDs    []string `arg:"" name:"id" help:"The events' ids."`
+	To     string   `required:"" placeholder:"NAME" help:"The destination's name."`
+	Reason string   `placeholder:"TEXT" help:"Why, for the audit list."`
+	Newest bool     `xor:"stale" help:"Where newer events of an event's entity exist, send the newest instead."`
+	Anyway bool     `xor:"stale" help:"Send it all the same; takes a reason."`
+	Skip   bool     `xor:"stale" help:"Leave it."`
 }
 
 func (eventRedispatchCmd) Help() string {
@@ -47,8 +46,8 @@ func (c *eventRedispatchCmd) Run(ctx context.Context, a *app) error {
 	switch {
 	case utf8.RuneCountInString(c.Reason) > store.MaxReason:
 		return usagef("--reason may have at most %d characters", store.MaxReason)
-	case len(ids) > c.ReasonAbove && c.Reason == "":
-		return usagef("%d events are more than %d (RECALL_REASON_ABOVE): give a --reason for the audit list", len(ids), c.ReasonAbove)
+	case a.cfg.ReasonAbove > 0 && len(ids) > a.cfg.ReasonAbove && c.Reason == "":
+		return usagef("%d events are more than %d (RECALL_REASON_ABOVE): give a --reason for the audit list", len(ids), a.cfg.ReasonAbove)
 	case c.Anyway && c.Reason == "":
 		return usagef("--anyway takes a --reason: it may put an old state over a new one")
 	}

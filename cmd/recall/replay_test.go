@@ -53,7 +53,7 @@ func TestReplayCommands(t *testing.T) {
 	runBinary(t, env, "replay", "plan", "source:shop", "--to", "crm", "--rate", "40", "--canary", "3").
 		want(t, 0, "Found        151", "To be sent   150", "150 ORDER.CREATION", "1 rejected, and not proven genuine since", "at 40 a second, reached by and by; 3 first", "replay start 2")
 	runBinary(t, env, "replay", "start", "9").want(t, 1, "there is no replay 9")
-	runBinary(t, env, "replay", "start", "2", "--detach").want(t, 1, "it has 150, and the limit is 100: give one with --reason")
+	runBinary(t, env, "replay", "start", "2", "--detach").want(t, 1, "it has 150, and the limit is 10: give one with --reason")
 
 	answer(http.StatusInternalServerError)
 	runBinary(t, env, "replay", "start", "2", "--reason", "crm was down").want(t, 1, "Replay 2 has begun.", "Replay 2 is stopped: ", "first attempts failed", "Of 150: 0 delivered")

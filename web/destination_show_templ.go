@@ -563,7 +563,7 @@ func openPanel(v destinationShowView) templ.Component {
 			templ_7745c5c3_Var23 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "<section class=\"panel\" aria-labelledby=\"backlog-title\"><div class=\"panel-head\"><h2 id=\"backlog-title\">Deliveries</h2></div><dl class=\"figures\"><div><dt>Waiting</dt><dd><a href=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "<section class=\"panel\" aria-labelledby=\"backlog-title\"><div class=\"panel-head\"><h2 id=\"backlog-title\">Deliveries</h2></div><dl class=\"delivery-figures\"><div><dt>Waiting</dt><dd><a href=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -52,6 +52,7 @@ type eventListView struct {
 	FreshURL   string // this list, anew from its top
 	Setup      *setupView
 	ClearURL   string
+	Volume     volumeView
 	MayExport  bool
 	Reverify   bool // some event of the page can be re-verified, and the reader may do it
 }
@@ -139,7 +140,10 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		r = h.with(r)
 	}
 	v := eventListView{page: s.newPage(r, "Events"), Verdicts: verdictChoices, Types: typeChoices()}
-	v.Lean, v.Scripts = true, []string{"js/list.js"}
+	v.Lean, v.Scripts = true, []string{"js/search.js"}
+	if q.Live {
+		v.Scripts = append(v.Scripts, "js/list.js")
+	}
 	v.Messages = s.takeFlashes(w, r)
 
 	f, err := filter.Parse(q.Text, s.Now())
@@ -177,6 +181,9 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v.setViews(views, userOf(r), q)
+	if v.Setup == nil {
+		v.Volume = s.volume(r.Context(), f, habitsOf(r.Context()))
+	}
 	return s.render(w, r, http.StatusOK, eventListPage(v))
 }
 

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	exportMost  = 4                // exports at a time
-	exportPage  = 500              // events read at a time
-	exportWrite = 30 * time.Second // a reader may take for a page
+	exportMost     = 4                // exports at a time
+	exportPage     = 500              // events read at a time
+	exportPatience = 5 * time.Second  // a search for a page may take; what it has found by then goes out
+	exportWrite    = 30 * time.Second // a reader may take for a page
 )
 
 const actionExport = "event.export"
@@ -99,12 +100,15 @@ type export struct {
 // read fetches the next page.
 func (e *export) read(ctx context.Context) error {
 	var err error
-	e.page, err = e.s.DB.ListEvents(ctx, store.EventQuery{Filter: e.filter, Limit: exportPage, Before: e.before})
+	e.page, err = e.s.DB.ListEvents(ctx, store.EventQuery{Filter: e.filter, Limit: exportPage, Before: e.before, Patience: exportPatience})
 	if err != nil {
 		return fmt.Errorf("reading events to export: %w", err)
 	}
 	if n := len(e.page.Events); n > 0 {
 		e.before = e.page.Events[n-1].ID
+	}
+	if e.page.Further != uuid.Nil {
+		e.before, e.page.Older = e.page.Further, true
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type server struct {
 	pulses     pulses
 	tail       *tail
 	tailPlaces tailPlaces
+	known      known
 	exports    chan struct{} // bounds exports at one time
 	checks     chan struct{} // bounds password checks at one time: each takes memory and a core
 }
@@ -70,6 +71,7 @@ func (s *server) routes() []route {
 		{"GET /{$}", viewer, s.home},
 		{"GET /events", viewer, s.eventList},
 		{"POST /events/export", operator, s.exportCreate},
+		{"GET /events/suggest", viewer, s.eventSuggest},
 		{"GET /events/tail", viewer, s.eventTail},
 		{"GET /events/{id}", viewer, s.eventShow},
 		{"GET /events/{id}/raw", viewer, s.eventRaw},

@@ -41,21 +41,15 @@
   };
   setInterval(tick, 5000);
 
-  // "/" goes to the search box; Escape closes the menu.
+  // Escape closes what is open above the page; so does a click beside it.
+  const opened = ".menu[open], .pop[open]";
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") {
-      const menu = document.querySelector(".menu[open]");
-      if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
-      return;
-    }
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select")) return;
-    const box = document.getElementById("q");
-    if (box) { event.preventDefault(); box.focus(); box.select(); }
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    const box = document.querySelector(opened);
+    if (box) { box.open = false; box.querySelector("summary").focus(); }
   });
   document.addEventListener("click", (event) => {
-    const menu = document.querySelector(".menu[open]");
-    if (menu && !menu.contains(event.target)) menu.open = false;
+    for (const box of document.querySelectorAll(opened)) if (!box.contains(event.target)) box.open = false;
   });
 
   // Choosing from a list of the filter searches at once.

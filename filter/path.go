@@ -41,10 +41,23 @@ func appendName(path []byte, name string) []byte {
 	if len(path) > 0 {
 		path = append(path, '.')
 	}
-	if name != "" && !strings.ContainsFunc(name, func(r rune) bool { return !inName(r) }) {
+	if isPlain(name) {
 		return append(path, name...)
 	}
 	return append(path, quote(name)...)
+}
+
+// isPlain tells whether a name needs no quotes.
+func isPlain(name string) bool {
+	for i := 0; i < len(name); i++ {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			return !strings.ContainsFunc(name[i:], func(r rune) bool { return !inName(r) })
+		case !inName(rune(c)):
+			return false
+		}
+	}
+	return name != ""
 }
 
 // inName tells the characters that need no quotes in a path.

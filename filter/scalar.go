@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"bytes"
 	"encoding/json"
 	"iter"
 	"strings"
@@ -143,10 +142,13 @@ func (w *walker) blanks() {
 
 func (w *walker) literal() string {
 	start := w.at
-	for w.at < len(w.json) && !bytes.ContainsRune([]byte(" \t\r\n,]}"), rune(w.json[w.at])) {
-		w.at++
+	for ; w.at < len(w.json); w.at++ {
+		switch w.json[w.at] {
+		case ' ', '\t', '\r', '\n', ',', ']', '}':
+			return string(w.json[start:w.at])
+		}
 	}
-	return string(w.json[start:w.at])
+	return string(w.json[start:])
 }
 
 // text reads a string.

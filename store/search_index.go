@@ -158,7 +158,7 @@ func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error
 	if err != nil {
 		return err
 	}
-	b := segmentBuilder{numbers: numbers}
+	b := segmentBuilder{numbers: numbers, keys: pathKeys{}}
 	if err := b.read(ctx, tx, ids); err != nil {
 		return err
 	}
@@ -180,6 +180,7 @@ func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error
 // segmentBuilder is a segment being made.
 type segmentBuilder struct {
 	numbers  *classNumbers
+	keys     pathKeys
 	ids      []uuid.UUID
 	classes  []int16
 	overfull []int32
@@ -208,7 +209,7 @@ func (b *segmentBuilder) read(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) e
 		at := place(len(b.ids))
 		e.header, e.body = header, body
 		b.ids, b.classes = append(b.ids, id), append(b.classes, b.numbers.number(c))
-		if !e.terms(func(t term) { b.postings.add(t, at) }) {
+		if !e.terms(b.keys, func(t term) { b.postings.add(t, at) }) {
 			b.overfull = append(b.overfull, int32(at))
 		}
 		return nil

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"errors"
-	"hash/fnv"
 	"slices"
 
 	"github.com/google/uuid"
@@ -23,14 +22,16 @@ type term uint32
 
 func (t term) bucket() int16 { return int16(t >> restBits) }
 
-// newTerm hashes what an event holds. The parts are told apart, the first one names the kind.
+// newTerm hashes what an event holds, by FNV-1a. The parts are told apart, the first one names the kind.
 func newTerm(parts ...string) term {
-	h := fnv.New64a()
+	const offset, prime = 14695981039346656037, 1099511628211
+	sum := uint64(offset)
 	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
+		for i := 0; i < len(p); i++ {
+			sum = (sum ^ uint64(p[i])) * prime
+		}
+		sum *= prime // a byte of 0
 	}
-	sum := h.Sum64()
 	sum ^= sum >> 32 // FNV leaves the last bytes in the low bits
 	sum *= 0x9e3779b97f4a7c15
 	return term(sum >> (64 - termBits))

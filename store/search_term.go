@@ -27,8 +27,26 @@ const (
 	termWord     = "w" // anywhere in the body
 )
 
+// pathKeys keeps what paths are compared by: bodies of one type have the same ones.
+type pathKeys map[string]string
+
+// maxPathKeys bounds what is kept; anybody can make up paths.
+const maxPathKeys = 10_000
+
+func (k pathKeys) of(path string) string {
+	key, known := k[path]
+	if !known {
+		if len(k) >= maxPathKeys {
+			clear(k)
+		}
+		key = filter.PathKey(path)
+		k[path] = key
+	}
+	return key
+}
+
 // terms adds everything that the event can be found by, and tells whether that is all of it.
-func (e *indexedEvent) terms(add func(term)) bool {
+func (e *indexedEvent) terms(keys pathKeys, add func(term)) bool {
 	if e.entityID != "" {
 		add(newTerm(termEntity, e.entityID))
 	}
@@ -55,7 +73,7 @@ func (e *indexedEvent) terms(add func(term)) bool {
 	}
 	for s := range filter.Scalars(e.body) {
 		if s.Path != "" {
-			add(newTerm(termPayload, filter.PathKey(s.Path), s.Folded()))
+			add(newTerm(termPayload, keys.of(s.Path), s.Folded()))
 		}
 		words := s.Words()
 		for _, w := range words {

@@ -10,6 +10,7 @@ import (
 const (
 	commitsKept  = 3 * 24 * time.Hour  // how long a follower of commits may sleep
 	sessionsKept = 30 * 24 * time.Hour // since they were last used; most have ended long before
+	replaysKept  = 30 * 24 * time.Hour // lists of replays that have ended; their counts stay
 	deleteAtOnce = 5000                // rows
 	deleteRounds = 200                 // per kind and run; the rest waits for the next run
 )
@@ -44,6 +45,21 @@ func (db *DB) Maintain(ctx context.Context) error {
 			WHERE (xid, position) IN (
 				SELECT xid, position FROM commits ORDER BY xid, position LIMIT $2) -- the oldest; no scan where none is old
 			AND at < $1`, db.Now().Add(-commitsKept)),
+		db.deleteSome(ctx, "what a plan has met", `
+			DELETE FROM replay_seen
+			WHERE (replay_id, entity) IN (
+				SELECT s.replay_id, s.entity FROM replay_seen s JOIN replays r ON r.id = s.replay_id
+				WHERE r.state <> 'planning' AND r.created_at <= $1 LIMIT $2)`, db.Now()),
+		db.deleteSome(ctx, "what came after a plan", `
+			DELETE FROM replay_newer
+			WHERE (replay_id, entity) IN (
+				SELECT n.replay_id, n.entity FROM replay_newer n JOIN replays r ON r.id = n.replay_id
+				WHERE r.state IN ('done', 'cancelled') AND r.created_at <= $1 LIMIT $2)`, db.Now()),
+		db.deleteSome(ctx, "lists of old replays", `
+			DELETE FROM replay_items
+			WHERE (replay_id, event_id) IN (
+				SELECT i.replay_id, i.event_id FROM replay_items i JOIN replays r ON r.id = i.replay_id
+				WHERE r.state IN ('done', 'cancelled') AND r.finished_at < $1 LIMIT $2)`, db.Now().Add(-replaysKept)),
 		db.deleteSome(ctx, "ended sessions", `
 			DELETE FROM user_sessions
 			WHERE id IN (SELECT id FROM user_sessions WHERE seen_at < $1 LIMIT $2)`, db.Now().Add(-sessionsKept)),

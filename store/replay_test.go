@@ -237,3 +237,26 @@ func TestReplayWishes(t *testing.T) {
 func says(text string) func(error) bool {
 	return func(err error) bool { return strings.Contains(err.Error(), text) }
 }
+
+// TestReplayLeftovers: what a plan needed is cleared away, and a month after its end its list; its counts stay.
+func TestReplayLeftovers(t *testing.T) {
+	g := newGround(t)
+	r := plan(t, g.db, store.ReplayWish{Filter: "source:shop", Destination: "crm", Latest: true})
+	if count(t, g.db, "replay_seen") == 0 {
+		t.Fatal("nothing to be cleared away")
+	}
+	must(t, g.db.CancelReplay(t.Context(), r.ID, "anna", ""))
+	must(t, g.db.Maintain(t.Context()))
+	if seen, items := count(t, g.db, "replay_seen"), count(t, g.db, "replay_items"); seen != 0 || int64(items) != r.Events {
+		t.Errorf("%d seen and %d items are there, want 0 and %d", seen, items, r.Events)
+	}
+	later := g.db.Now().Add(31 * 24 * time.Hour)
+	g.db.Now = func() time.Time { return later }
+	must(t, g.db.Maintain(t.Context()))
+	if items := count(t, g.db, "replay_items"); items != 0 {
+		t.Errorf("%d items are there after a month", items)
+	}
+	if found, err := g.db.FindReplay(t.Context(), r.ID); err != nil || found.Events != r.Events {
+		t.Errorf("%+v, %v", found, err)
+	}
+}

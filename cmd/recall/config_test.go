@@ -107,7 +107,7 @@ func TestDefaults(t *testing.T) {
 	got := settings(t, "serve")
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
-		MaxBody: 1 << 20, ReasonAbove: 10, Workers: 20, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
+		MaxBody: 1 << 20, ReasonAbove: 10, Workers: 64, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
 		Sessions: store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -374,7 +374,7 @@ func layout(p page) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if p.Demo {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"demo\" role=\"note\"><p><strong>Demonstration data.</strong> Sample callbacks, sent by Recall to itself; nothing here comes from plenigo.</p></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<aside class=\"demo\" aria-label=\"Demonstration\"><p><strong>Demonstration data.</strong> Sample callbacks, sent by Recall to itself; nothing here comes from plenigo.</p></aside>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

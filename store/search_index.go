@@ -58,14 +58,17 @@ type progress struct {
 func (db *DB) indexSome(ctx context.Context, size int) (more bool, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var p progress
-		err := tx.QueryRow(ctx, `SELECT version, cursor, down_to FROM search_progress FOR UPDATE SKIP LOCKED`).Scan(&p.version, &p.cursor, &p.downTo)
+		var indexedAt *time.Time
+		err := tx.QueryRow(ctx, `SELECT version, cursor, down_to, indexed_at FROM search_progress FOR UPDATE SKIP LOCKED`).Scan(
+			&p.version, &p.cursor, &p.downTo, &indexedAt)
 		if errors.Is(err, pgx.ErrNoRows) { // another instance is at it
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if p.version != searchVersion {
+		slept := indexedAt != nil && db.Now().Sub(*indexedAt) > commitsKept // for so long that Maintain may have deleted commits
+		if p.version != searchVersion || slept {
 			more = true
 			return db.beginIndex(ctx, tx)
 		}

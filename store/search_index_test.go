@@ -103,6 +103,38 @@ func TestIndexOfARestoredDatabase(t *testing.T) {
 }
 
 // TestNewStateIsSeenThroughTheIndex: a body that comes again after another state of its entity is sent on again, whether
+// An index that nobody brought up to date for longer than commits are kept cannot know what it missed: it is made anew.
+func TestIndexThatSleptIsMadeAnew(t *testing.T) {
+	db := storetest.New(t)
+	now := noon
+	db.Now = func() time.Time { return now }
+	named := func() *store.Event {
+		e := arrived(now, fmt.Sprint(now))
+		e.Envelope = plenigo.Envelope{EntityType: "ORDER", EntityID: "2"}
+		return e
+	}
+	first := named()
+	record(t, db, first)
+	must(t, db.IndexSegments(t.Context(), 1))
+	now = now.Add(time.Hour)
+	missed := named()
+	record(t, db, missed)
+	now = now.Add(4 * 24 * time.Hour)
+	if _, err := db.Pool().Exec(t.Context(), "UPDATE commits SET at = $1", now.Add(-4*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, db.Maintain(t.Context()))
+	last := named()
+	record(t, db, last)
+	for range 2 {
+		must(t, db.IndexSegments(t.Context(), 1))
+	}
+	got := idsOf(list(t, db, store.EventQuery{Filter: parse(t, "entity:order/2")}).Events)
+	if !slices.Equal(got, []uuid.UUID{last.ID, missed.ID, first.ID}) {
+		t.Errorf("found %v, want %v", got, []uuid.UUID{last.ID, missed.ID, first.ID})
+	}
+}
+
 // that state is indexed or waits.
 func TestNewStateIsSeenThroughTheIndex(t *testing.T) {
 	db := storetest.New(t)

@@ -126,25 +126,57 @@ func (db *DB) lookForNewer(ctx context.Context, tx pgx.Tx, r *Replay) (all bool,
 		if errors.Is(err, ErrCursor) { // the database was restored
 			_, next, err = db.CommittedSince(ctx, "", 0)
 		}
+		if err == nil {
+			err = noteNewer(ctx, tx, r, ids)
+		}
 		if err != nil {
 			return false, err
 		}
-		if len(ids) > 0 {
-			_, err = tx.Exec(ctx, `
-				INSERT INTO replay_newer AS n (replay_id, entity, event_id)
-				SELECT $1, entity, max(id::text)::uuid
-				FROM (SELECT e.id, `+entityKey+` AS entity FROM events e WHERE e.id = ANY($2) AND e.entity_type <> $3 AND `+acceptedNow+`) came
-				WHERE entity IS NOT NULL
-				GROUP BY entity
-				ON CONFLICT (replay_id, entity) DO UPDATE SET event_id = greatest(n.event_id, excluded.event_id)`, r.ID, ids, TestEntityType)
-			if err != nil {
-				return false, fmt.Errorf("looking for newer events: %w", err)
-			}
-		}
 		r.NewerCursor = next
 		if len(ids) < newerAtOnce {
-			return true, nil
+			return lookAhead(ctx, tx, r)
 		}
 	}
 	return false, nil
+}
+
+// mostAhead bounds the events that are looked at ahead of the cursor.
+const mostAhead = 20_000
+
+// lookAhead notes what is committed and not passed by the cursor yet, because some older transaction of the server, such as
+// a dump, still runs. Where that is too much to look at each time, it returns false: nothing is sent until that one is over.
+func lookAhead(ctx context.Context, tx pgx.Tx, r *Replay) (all bool, err error) {
+	since, err := parseCommitCursor(r.NewerCursor)
+	if err != nil {
+		return false, err
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT event.id FROM commits c, unnest(c.event_ids) AS event (id)
+		WHERE c.xid >= $1::text::xid8 LIMIT $2`, fmt.Sprint(since.xid), mostAhead)
+	if err != nil {
+		return false, fmt.Errorf("looking for newer events: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return false, fmt.Errorf("looking for newer events: %w", err)
+	}
+	return len(ids) < mostAhead, noteNewer(ctx, tx, r, ids)
+}
+
+// noteNewer notes the entities of those events that are genuine.
+func noteNewer(ctx context.Context, tx pgx.Tx, r *Replay, ids []uuid.UUID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `
+		INSERT INTO replay_newer AS n (replay_id, entity, event_id)
+		SELECT $1, entity, max(id::text)::uuid
+		FROM (SELECT e.id, `+entityKey+` AS entity FROM events e WHERE e.id = ANY($2) AND e.entity_type <> $3 AND `+acceptedNow+`) came
+		WHERE entity IS NOT NULL
+		GROUP BY entity
+		ON CONFLICT (replay_id, entity) DO UPDATE SET event_id = greatest(n.event_id, excluded.event_id)`, r.ID, ids, TestEntityType)
+	if err != nil {
+		return fmt.Errorf("looking for newer events: %w", err)
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ const (
 )
 
 // Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits, counts
-// finer than is asked for any more. One instance does it at a time; for the others it does nothing.
+// finer than is asked for any more, what is not to be kept any longer. One instance does it at a time; for the others it does nothing.
 func (db *DB) Maintain(ctx context.Context) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
@@ -64,6 +64,7 @@ func (db *DB) Maintain(ctx context.Context) error {
 			DELETE FROM user_sessions
 			WHERE id IN (SELECT id FROM user_sessions WHERE seen_at < $1 LIMIT $2)`, db.Now().Add(-sessionsKept)),
 		db.thinVolume(ctx),
+		db.retain(ctx),
 	)
 }
 

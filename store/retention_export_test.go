@@ -1,0 +1,4 @@
+package store
+
+// LockRetentionRun is held by whoever removes.
+const LockRetentionRun = lockRetentionRun

@@ -1,0 +1,417 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	lockRetentionRun     = lockRetention + 1
+	retentionBatch       = 2000            // rows looked at, or deleted, in one transaction
+	retentionAgain       = 24 * time.Hour  // when weeks are looked at again in which something was kept back
+	retentionPatience    = 5 * time.Minute // of one run by itself; the next goes on
+	openDeliveries       = `('pending', 'sending', 'waiting')`
+	retentionTransaction = `SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'`
+)
+
+// ErrRetentionRuns: another instance, or a command, removes at this moment.
+var ErrRetentionRuns = errors.New("something is being removed by another instance at this moment")
+
+// errPatience: the time of a run is over; the next one goes on.
+var errPatience = errors.New("the time of this run is over")
+
+// RunRetention removes what is due by the rules, until nothing is: whole weeks by dropping their partitions, where
+// everything in them is due and nothing keeps an event; otherwise row by row in small transactions. It can be stopped
+// at any moment, and the next run goes on. ErrRetentionRuns where another one is under way.
+func (db *DB) RunRetention(ctx context.Context, actor string) error {
+	return db.runRetention(ctx, actor, time.Time{})
+}
+
+// retain is the run that happens by itself.
+func (db *DB) retain(ctx context.Context) error {
+	err := db.runRetention(ctx, "recall", time.Now().Add(retentionPatience))
+	if errors.Is(err, ErrRetentionRuns) || errors.Is(err, errPatience) {
+		return nil
+	}
+	return err
+}
+
+// retention is one run.
+type retention struct {
+	*DB
+	actor   string
+	until   time.Time // when to stop; zero: not before the end
+	rules   RetentionRules
+	sources []int64
+	now     time.Time
+}
+
+func (db *DB) runRetention(ctx context.Context, actor string, until time.Time) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to the database: %w", err)
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockRetentionRun).Scan(&mine); err != nil {
+		return fmt.Errorf("asking whether something is being removed: %w", err)
+	}
+	if !mine {
+		return ErrRetentionRuns
+	}
+	defer unlock(conn, lockRetentionRun)
+	r := &retention{DB: db, actor: actor, until: until, now: db.Now().UTC()}
+	for _, step := range []func(context.Context, *pgxpool.Conn) error{r.finish, r.read, r.weeks, r.attempts, r.audit, r.search} {
+		if err := step(ctx, conn); err != nil {
+			return fmt.Errorf("removing what is not to be kept any longer: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *retention) read(ctx context.Context, _ *pgxpool.Conn) (err error) {
+	if r.rules, err = r.RetentionRules(ctx); err != nil {
+		return err
+	}
+	rows, err := r.pool.Query(ctx, `SELECT id FROM sources ORDER BY id`) // removed ones too: their events are there
+	if err == nil {
+		r.sources, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	}
+	return err
+}
+
+func (r *retention) over(ctx context.Context) error {
+	if ctx.Err() == nil && !r.until.IsZero() && time.Now().After(r.until) {
+		return errPatience
+	}
+	return ctx.Err()
+}
+
+// sourceClass is what a rule is about.
+type sourceClass struct {
+	source int64
+	class  RetentionClass
+}
+
+// due are those whose rows of a week are due, and whether that is all that can be in it.
+func (r *retention) due(week time.Time, classes ...RetentionClass) (due []sourceClass, all bool) {
+	all = true
+	for _, source := range append([]int64{0}, r.sources...) { // 0: those that no source is left of
+		for _, class := range classes {
+			rule, _ := r.rules.Find(source, class)
+			if until := rule.Until(r.now); week.AddDate(0, 0, 7).After(until) {
+				all = all && source == 0 && len(r.sources) > 0
+			} else {
+				due = append(due, sourceClass{source, class})
+			}
+		}
+	}
+	return due, all
+}
+
+// weeksOf are the weeks that have a partition of a table, or had one that is not dropped yet, oldest first.
+func weeksOf(ctx context.Context, q querier, table string) ([]time.Time, error) {
+	rows, err := q.Query(ctx, `
+		SELECT relname FROM pg_class
+		WHERE relkind = 'r' AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = $1::text::regclass) AND relname ~ ('^' || $1 || '_[0-9]{4}w[0-9]{2}$')
+		ORDER BY relname`, table)
+	if err != nil {
+		return nil, err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	var weeks []time.Time
+	for _, name := range names {
+		var year, number int
+		if _, err := fmt.Sscanf(strings.TrimPrefix(name, table+"_"), "%4dw%2d", &year, &number); err != nil {
+			return nil, fmt.Errorf("reading the name of %s: %w", name, err)
+		}
+		weeks = append(weeks, weekOf(time.Date(year, 1, 4, 0, 0, 0, 0, time.UTC)).AddDate(0, 0, 7*(number-1)))
+	}
+	return weeks, nil
+}
+
+// weeks removes the events that are due.
+func (r *retention) weeks(ctx context.Context, conn *pgxpool.Conn) error {
+	weeks, err := weeksOf(ctx, r.pool, "events")
+	if err != nil {
+		return err
+	}
+	for _, week := range weeks {
+		due, all := r.due(week, RetainAccepted, RetainRejected)
+		if len(due) == 0 {
+			continue
+		}
+		if all {
+			decided, err := r.decide(ctx, week)
+			if err != nil {
+				return err
+			}
+			if decided {
+				if err := r.drop(ctx, conn, week); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := r.sweep(ctx, week, due, r.sweepEvents); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweep calls a sweeper for what is due in a week and was not swept yet, and remembers that it was.
+func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass, sweeper func(context.Context, time.Time, map[sourceClass]bool) (removed, kept int64, err error)) error {
+	rows, err := r.pool.Query(ctx, `SELECT source_id, class FROM retention_swept WHERE week = $1 AND (again_at IS NULL OR again_at > $2)`, week, r.now)
+	if err != nil {
+		return err
+	}
+	todo := map[sourceClass]bool{}
+	for _, d := range due {
+		todo[d] = true
+	}
+	var swept sourceClass
+	if _, err = pgx.ForEachRow(rows, []any{&swept.source, &swept.class}, func() error {
+		delete(todo, swept)
+		return nil
+	}); err != nil || len(todo) == 0 {
+		return err
+	}
+	removed, kept, err := sweeper(ctx, week, todo)
+	if removed > 0 {
+		class := "events"
+		for d := range todo {
+			if d.class == RetainAttempts {
+				class = "attempts"
+			}
+		}
+		note := AuditEntry{Actor: r.actor, Action: "retention.remove", Subject: "week of " + week.Format(time.DateOnly), Detail: map[string]any{class: removed, "kept back": kept}}
+		if noted := r.addAudit(context.WithoutCancel(ctx), r.pool, note); err == nil {
+			err = noted
+		}
+	}
+	if err != nil {
+		return err
+	}
+	again := timeOrNull(time.Time{})
+	if kept > 0 {
+		at := r.now.Add(retentionAgain)
+		again = &at
+	}
+	for d := range todo {
+		if _, err := r.pool.Exec(ctx, `
+			INSERT INTO retention_swept (week, source_id, class, again_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (week, source_id, class) DO UPDATE SET again_at = excluded.again_at`, week, d.source, d.class, again); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepEvents walks through the events of a week, a batch at a time.
+func (r *retention) sweepEvents(ctx context.Context, week time.Time, due map[sourceClass]bool) (removed, kept int64, err error) {
+	known := map[int64]bool{}
+	for _, source := range r.sources {
+		known[source] = true
+	}
+	from, to := IDAt(week), IDAt(week.AddDate(0, 0, 7))
+	for {
+		if err := r.over(ctx); err != nil {
+			return removed, kept, err
+		}
+		rows, err := r.pool.Query(ctx, `SELECT id, source_id, verdict = 'rejected' FROM events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3`, from, to, retentionBatch)
+		if err != nil {
+			return removed, kept, err
+		}
+		var ids []uuid.UUID
+		var id uuid.UUID
+		var source int64
+		var rejected bool
+		looked := 0
+		if _, err = pgx.ForEachRow(rows, []any{&id, &source, &rejected}, func() error {
+			looked++
+			if !known[source] {
+				source = 0
+			}
+			class := RetainAccepted
+			if rejected {
+				class = RetainRejected
+			}
+			if due[sourceClass{source, class}] {
+				ids = append(ids, id)
+			}
+			return nil
+		}); err != nil {
+			return removed, kept, err
+		}
+		if len(ids) > 0 {
+			n, err := r.removeSome(ctx, week, ids)
+			removed += n
+			if err != nil {
+				return removed, kept, err
+			}
+			kept += int64(len(ids)) - n
+		}
+		if looked < retentionBatch {
+			return removed, kept, nil
+		}
+		from = nextID(id)
+	}
+}
+
+// removeSome removes events with all that hangs on them, except those that a hold or an open delivery keeps.
+func (r *retention) removeSome(ctx context.Context, week time.Time, ids []uuid.UUID) (removed int64, err error) {
+	err = r.locked(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT due.event FROM unnest($1::uuid[]) AS due (event)
+			WHERE NOT EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = due.event)
+			AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = due.event AND d.event_id BETWEEN $2 AND $3 AND d.state IN `+openDeliveries+`)`,
+			ids, ids[0], ids[len(ids)-1])
+		if err != nil {
+			return err
+		}
+		free, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(free) == 0 {
+			return err
+		}
+		for _, table := range []string{"attempts", "deliveries", "reverifications"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE event_id = ANY($1) AND event_id BETWEEN $2 AND $3`, free, ids[0], ids[len(ids)-1]); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, `
+			WITH gone AS (
+				DELETE FROM events WHERE id = ANY($1) AND id BETWEEN $2 AND $3 RETURNING source_id, verdict
+			), noted AS (
+				INSERT INTO retention_removed AS r (week, source_id, class, rows, first_at, last_at)
+				SELECT $4::date, source_id, CASE WHEN verdict = 'rejected' THEN 'rejected' ELSE 'accepted' END::retention_class AS class, count(*), $5::timestamptz, $5
+				FROM gone GROUP BY source_id, class
+				ON CONFLICT (week, source_id, class) DO UPDATE SET rows = r.rows + excluded.rows, last_at = excluded.last_at
+			)
+			SELECT count(*) FROM gone`, free, ids[0], ids[len(ids)-1], week, r.now).Scan(&removed)
+	})
+	return removed, err
+}
+
+// locked runs one small transaction that no hold can come between.
+func (r *retention) locked(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, retentionTransaction); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, lockRetention); err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
+
+// attempts removes those that are due; their deliveries stay, and say how they ended.
+func (r *retention) attempts(ctx context.Context, _ *pgxpool.Conn) error {
+	weeks, err := weeksOf(ctx, r.pool, "events")
+	if err != nil {
+		return err
+	}
+	for _, week := range weeks {
+		if due, _ := r.due(week, RetainAttempts); len(due) > 0 {
+			if err := r.sweep(ctx, week, due, r.sweepAttempts); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *retention) sweepAttempts(ctx context.Context, week time.Time, due map[sourceClass]bool) (removed, kept int64, err error) {
+	var sources []int64
+	var untils []time.Time
+	for d := range due {
+		rule, _ := r.rules.Find(d.source, d.class)
+		sources, untils = append(sources, d.source), append(untils, rule.Until(r.now))
+	}
+	from, to := IDAt(week), IDAt(week.AddDate(0, 0, 7))
+	for {
+		if err := r.over(ctx); err != nil {
+			return removed, kept, err
+		}
+		rows, err := r.pool.Query(ctx, `SELECT event_id FROM attempts WHERE event_id >= $1 AND event_id < $2 ORDER BY event_id LIMIT $3`, from, to, retentionBatch)
+		if err != nil {
+			return removed, kept, err
+		}
+		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		if err != nil || len(ids) == 0 {
+			return removed, kept, err
+		}
+		last := ids[len(ids)-1]
+		var gone, left int64
+		err = r.locked(ctx, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				WITH mine AS (
+					SELECT a.event_id, a.delivery_id, a.number, e.source_id, a.started_at < due.until
+						AND NOT EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = a.event_id)
+						AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = a.event_id AND d.event_id BETWEEN $1 AND $2 AND d.state IN `+openDeliveries+`) AS free
+					FROM attempts a
+					JOIN events e ON e.id = a.event_id AND e.id BETWEEN $1 AND $2
+					JOIN unnest($3::bigint[], $4::timestamptz[]) AS due (source_id, until) ON due.source_id = e.source_id
+					WHERE a.event_id BETWEEN $1 AND $2
+				), gone AS (
+					DELETE FROM attempts a USING mine m
+					WHERE m.free AND (a.event_id, a.delivery_id, a.number) = (m.event_id, m.delivery_id, m.number) AND a.event_id BETWEEN $1 AND $2
+					RETURNING m.source_id
+				), noted AS (
+					INSERT INTO retention_removed AS r (week, source_id, class, rows, first_at, last_at)
+					SELECT $5::date, source_id, 'attempts', count(*), $6::timestamptz, $6 FROM gone GROUP BY source_id
+					ON CONFLICT (week, source_id, class) DO UPDATE SET rows = r.rows + excluded.rows, last_at = excluded.last_at
+				)
+				SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM mine WHERE NOT free)`, from, last, sources, untils, week, r.now).Scan(&gone, &left)
+		})
+		removed, kept = removed+gone, kept+left
+		if err != nil || len(ids) < retentionBatch {
+			return removed, kept, err
+		}
+		from = nextID(last)
+	}
+}
+
+// audit removes entries of the audit list that are due. What retention says of it there is younger.
+func (r *retention) audit(ctx context.Context, _ *pgxpool.Conn) error {
+	rule, _ := r.rules.Find(0, RetainAudit)
+	until := rule.Until(r.now)
+	removed := int64(0)
+	for more := !until.IsZero(); more; {
+		if err := r.over(ctx); err != nil {
+			return err
+		}
+		var gone int64
+		err := r.locked(ctx, func(tx pgx.Tx) error {
+			return tx.QueryRow(ctx, `
+				WITH gone AS (
+					DELETE FROM audit_entries WHERE id IN (SELECT id FROM audit_entries ORDER BY id LIMIT $2) AND at < $1 RETURNING at
+				), noted AS (
+					INSERT INTO retention_removed AS r (week, source_id, class, rows, first_at, last_at)
+					SELECT date_trunc('week', at AT TIME ZONE 'UTC')::date AS week, 0, 'audit', count(*), $3::timestamptz, $3 FROM gone GROUP BY week
+					ON CONFLICT (week, source_id, class) DO UPDATE SET rows = r.rows + excluded.rows, last_at = excluded.last_at
+				)
+				SELECT count(*) FROM gone`, until, retentionBatch, r.now).Scan(&gone)
+		})
+		if err != nil {
+			return err
+		}
+		removed += gone
+		more = gone == retentionBatch
+	}
+	if removed == 0 {
+		return nil
+	}
+	return r.AddAudit(ctx, AuditEntry{Actor: r.actor, Action: "retention.remove", Subject: "audit list", Detail: map[string]any{"entries": removed, "before": until.Format(time.DateOnly)}})
+}

@@ -187,6 +187,13 @@ func parseEventID(text string) (uuid.UUID, error) {
 func findEvent(ctx context.Context, db *store.DB, id uuid.UUID) (*store.Event, error) {
 	e, err := db.FindEvent(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
+		removed, err := db.FindRemoved(ctx, id)
+		if err == nil {
+			return nil, errors.New(removed.Words(id))
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("there is no event %s; it may have been erased, or its time to be kept is over", id)
 	}
 	return e, err

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"recall/plenigo"
 	"recall/reverify"
 	"recall/store"
@@ -58,6 +60,9 @@ func (c *eventShowCmd) Run(ctx context.Context, a *app) error {
 		}
 		var b bytes.Buffer
 		writeFacts(&b, e, source)
+		if err := writeHolds(ctx, &b, db, id); err != nil {
+			return err
+		}
 		fmt.Fprint(&b, "\nVERIFICATION\n\n")
 		printVerification(&b, e.Verification)
 		if err := writeWhy(ctx, &b, db, e); err != nil {
@@ -72,6 +77,20 @@ func (c *eventShowCmd) Run(ctx context.Context, a *app) error {
 		_, err = a.out.Write(b.Bytes())
 		return err
 	})
+}
+
+// writeHolds names what keeps an event whatever the rules of retention say.
+func writeHolds(ctx context.Context, w io.Writer, db *store.DB, id uuid.UUID) error {
+	holds, err := db.HoldsOf(ctx, id)
+	if err != nil || len(holds) == 0 {
+		return err
+	}
+	fmt.Fprint(w, "\nON HOLD\n\n")
+	var rows [][]string
+	for _, h := range holds {
+		rows = append(rows, []string{fmt.Sprintf("hold %d", h.ID), utc(h.PlacedAt), harmless(h.PlacedBy), harmless(h.Reason)})
+	}
+	return writeTable(w, rows)
 }
 
 // writeWhy explains an event that was rejected or late.

@@ -107,6 +107,7 @@ type auditDetail struct {
 var auditNouns = []choice{
 	{"event", "Events"}, {"delivery", "Deliveries"}, {"replay", "Replays"}, {"reverify", "Re-verification"}, {"failure", "Failures"},
 	{"source", "Sources"}, {"destination", "Destinations"}, {"view", "Saved views"}, {"user", "Users and log-ins"},
+	{"retention", "Retention"}, {"hold", "Legal holds"},
 }
 
 func (s *server) auditList(w http.ResponseWriter, r *http.Request) error {
@@ -187,6 +188,8 @@ func subjectURL(noun, subject string) string {
 		return "/sources/" + url.PathEscape(subject)
 	case "destination":
 		return "/destinations/" + url.PathEscape(subject)
+	case "retention", "hold":
+		return "/retention"
 	case "reverify":
 		if _, err := strconv.ParseUint(subject, 10, 63); err == nil {
 			return "/reverify/" + subject

@@ -17,6 +17,7 @@ type statusError struct {
 func (e *statusError) Error() string { return e.message }
 
 func missing(message string) error { return &statusError{http.StatusNotFound, message} }
+func gone(message string) error    { return &statusError{http.StatusGone, message} }
 func refused(message string) error { return &statusError{http.StatusForbidden, message} }
 func mistake(message string) error { return &statusError{http.StatusBadRequest, message} }
 
@@ -69,6 +70,8 @@ func errorTitle(status int) string {
 		return "That was not understood"
 	case http.StatusForbidden:
 		return "Not allowed"
+	case http.StatusGone:
+		return "No longer kept"
 	case http.StatusNotFound:
 		return "Not found"
 	case http.StatusRequestEntityTooLarge:

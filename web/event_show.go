@@ -48,6 +48,7 @@ type eventView struct {
 	Arrivals     arrivalsView
 	Why          *whyView // nil: it was verified
 	Reverify     reverifyView
+	Hold         eventHoldView
 	NewerURL     string
 	OlderURL     string
 }
@@ -89,6 +90,10 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	holds, err := s.DB.HoldsOf(ctx, e.ID)
+	if err != nil {
+		return err
+	}
 	why, err := s.findWhy(r, e, source, later)
 	if err != nil {
 		return err
@@ -108,6 +113,7 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	v.setDeliveries(deliveries)
 	v.setVerification(e, later)
 	v.Why = why
+	v.Hold = newEventHoldView(v.page, e.ID, holds)
 	v.Reverify = newReverifyView(e, source, later, arrivals, destinations, v.page)
 	v.Redispatch = newRedispatchView(e, v.Accepted, destinations, v.Role)
 	v.Arrivals = newArrivalsView(arrivals, v.ID, source.Scheme == verify.Scheme{} || source.Scheme == verify.Plenigo, v.Now)
@@ -127,6 +133,13 @@ func (s *server) findEvent(r *http.Request) (*store.Event, error) {
 func (s *server) findEventByID(r *http.Request, id uuid.UUID) (*store.Event, error) {
 	e, err := s.DB.FindEvent(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
+		removed, err := s.DB.FindRemoved(r.Context(), id)
+		if err == nil {
+			return nil, gone(removed.Words(id))
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
 		return nil, missing("There is no event " + id.String() + ". It may have been erased, or its time to be kept is over.")
 	}
 	if err != nil {

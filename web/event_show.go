@@ -42,6 +42,7 @@ type eventView struct {
 	Checks       []checkView
 	Payload      payloadView
 	Headers      []headerView
+	Curl         string
 	Deliveries   []deliveryView
 	Poll         string // how often deliveries are renewed; "" when nothing is going on
 	Redispatch   redispatchView
@@ -186,6 +187,7 @@ func newEventView(p page, e *store.Event, source *store.Source) eventView {
 		SHA256:       fmt.Sprintf("%x", e.BodySHA256),
 		Headers:      headerViews(e.Header, source),
 	}
+	v.Curl = curlCommand(e, v.Headers)
 	if source.Slug == "" {
 		v.Source.URL, v.Slug.URL = "", ""
 	}

@@ -145,7 +145,7 @@ func TestReplayPages(t *testing.T) {
 	}
 	events, err := s.db.ListReplayItems(t.Context(), 1, [16]byte{}, 1)
 	must(t, err)
-	if got := anna.show("/events/" + events[0].String()).one(t, ".delivery .why a").text(); got != "replay 1" {
+	if got := anna.show("/events/"+events[0].String()).one(t, ".delivery .why a").text(); got != "replay 1" {
 		t.Errorf("at the event: %q", got)
 	}
 	anna.post("/replays/1/cancel", nil)

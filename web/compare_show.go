@@ -218,3 +218,8 @@ func headerChanges(older, newer []headerView, olds, news http.Header) []headerCh
 	slices.SortFunc(changes, func(a, b headerChange) int { return strings.Compare(a.Name, b.Name) })
 	return changes
 }
+
+// compareURL is the page that compares two events, the older one first.
+func compareURL(older, newer uuid.UUID) string {
+	return eventURL(older) + "/compare/" + newer.String()
+}

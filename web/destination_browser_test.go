@@ -35,7 +35,7 @@ func TestBrowserDestinationFromAddingToSendingAgain(t *testing.T) {
 			}
 			b.logIn("ada")
 			b.open("/destinations")
-			b.do(chromedp.Click(".page-head a"))
+			b.do(chromedp.Click(".page-head a[href='/destinations/_new']"))
 			b.sees("h1", "Add a destination")
 			b.do(chromedp.SendKeys("#name", "bus"), chromedp.SendKeys("#url", "https://bus.example/in"), chromedp.SendKeys("#match", "tpye:order"), chromedp.Click("button[name=preview]"))
 			b.sees("#rule mark", "tpye")

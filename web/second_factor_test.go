@@ -112,7 +112,7 @@ func TestUsersPage(t *testing.T) {
 	}
 	for name, form := range map[string][3]string{
 		"common password":  {"carl", "password123", "viewer"},
-		"short password":   {"carl", "short", "viewer"},
+		"short password":   {"carl", "sh0rt!", "viewer"},
 		"one character":    {"carl", "aaaaaaaaaaaaaaa", "viewer"},
 		"name as password": {"carl.example", "carl.example1", "viewer"},
 		"unknown role":     {"carl", testPassword, "king"},

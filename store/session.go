@@ -99,6 +99,37 @@ func (db *DB) ListSessions(ctx context.Context, userID int64, limits SessionLimi
 	return sessions, nil
 }
 
+// OpenSessions is how many sessions of a user have not ended, and when one was used last, to the minute.
+type OpenSessions struct {
+	Sessions int
+	SeenAt   time.Time
+}
+
+// CountSessions returns the open sessions of every user who has any, by the user's id.
+func (db *DB) CountSessions(ctx context.Context, limits SessionLimits) (map[int64]OpenSessions, error) {
+	now := db.Now()
+	rows, err := db.pool.Query(ctx, `
+		SELECT user_id, count(*), max(seen_at)
+		FROM user_sessions
+		WHERE seen_at > @used AND created_at > @begun
+		GROUP BY user_id`, pgx.NamedArgs{"used": now.Add(-limits.Idle), "begun": now.Add(-limits.Age)})
+	if err != nil {
+		return nil, fmt.Errorf("counting sessions: %w", err)
+	}
+	counts := map[int64]OpenSessions{}
+	var user int64
+	var open OpenSessions
+	_, err = pgx.ForEachRow(rows, []any{&user, &open.Sessions, &open.SeenAt}, func() error {
+		open.SeenAt = open.SeenAt.UTC()
+		counts[user] = open
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting sessions: %w", err)
+	}
+	return counts, nil
+}
+
 // EndSession ends one session of a user; one that has ended already is no error.
 func (db *DB) EndSession(ctx context.Context, userID, id int64) error {
 	if _, err := db.pool.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id = $2`, userID, id); err != nil {

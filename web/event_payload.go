@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"sort"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"recall/plenigo"
@@ -33,7 +32,7 @@ type payloadTab struct {
 }
 
 // newPayloadView shows a body as far as a page goes. maxBody bounds one that came packed, in clear.
-func newPayloadView(e *store.Event, view string, maxBody int64, now time.Time) payloadView {
+func newPayloadView(e *store.Event, view string, maxBody int64) payloadView {
 	v := payloadView{
 		ContentType: e.Header.Get("Content-Type"),
 		Size:        size(e.Size),
@@ -51,7 +50,7 @@ func newPayloadView(e *store.Event, view string, maxBody int64, now time.Time) p
 	if note != "" {
 		v.Notes = append(v.Notes, note)
 	}
-	tree, isJSON := newPayloadTree(body, now)
+	tree, isJSON := newPayloadTree(body)
 	validText := utf8.Valid(body)
 	switch {
 	case !isJSON && !validText:

@@ -109,7 +109,7 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	v := newEventView(s.newPage(r, ""), e, source)
-	v.Payload = newPayloadView(e, r.URL.Query().Get("view"), s.MaxBody, v.Now)
+	v.Payload = newPayloadView(e, r.URL.Query().Get("view"), s.MaxBody)
 	v.Messages = s.takeFlashes(w, r)
 	v.setDeliveries(deliveries)
 	v.setVerification(e, later)

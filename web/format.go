@@ -64,19 +64,6 @@ func span(d time.Duration) string {
 	return strings.Join(parts, " ")
 }
 
-// dayName names a day as seen from another: "Today", "Yesterday" or the weekday, then the date.
-func dayName(day, today time.Time) string {
-	day, today = day.UTC().Truncate(24*time.Hour), today.UTC().Truncate(24*time.Hour)
-	date := day.Format("Monday, 2 January 2006")
-	switch today.Sub(day) {
-	case 0:
-		return "Today · " + date
-	case 24 * time.Hour:
-		return "Yesterday · " + date
-	}
-	return date
-}
-
 // size is a number of bytes for people: exact below 10 kB, rounded above.
 func size(n int64) string {
 	switch {

@@ -288,7 +288,7 @@ func (s *server) newStateView(r *http.Request, key store.EntityKey, q historyQue
 	now := s.Now()
 	v := &stateView{
 		Event: eventURL(e.ID), Of: newTime(of, now), OfExact: habitsOf(r.Context()).exact(of), Received: newTime(e.ReceivedAt(), now),
-		Payload: newPayloadView(e, "", s.MaxBody, now),
+		Payload: newPayloadView(e, "", s.MaxBody),
 	}
 	_, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)
 	if !q.at.IsZero() {

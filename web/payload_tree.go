@@ -2,8 +2,6 @@ package web
 
 import (
 	"strings"
-	"time"
-	"unicode"
 
 	"recall/diff"
 	"recall/filter"
@@ -41,12 +39,12 @@ type treeNode struct {
 }
 
 // newPayloadTree takes a body apart; the second result is false when it is no JSON. linked lets values lead somewhere.
-func newPayloadTree(body []byte, now time.Time) (*payloadTree, bool) {
+func newPayloadTree(body []byte) (*payloadTree, bool) {
 	root, isJSON := diff.Parse(body)
 	if !isJSON {
 		return nil, false
 	}
-	b := treeBuilder{now: now, entityType: strings.ToUpper(textOf(root.Member("entityType")))}
+	b := treeBuilder{entityType: strings.ToUpper(textOf(root.Member("entityType")))}
 	t := &payloadTree{Root: b.node(root, nil, "", nil)}
 	t.Nodes, t.Whole = b.nodes, !b.cut
 	if b.nodes > openNodes {
@@ -63,7 +61,6 @@ func fold(nodes []treeNode, depth int) {
 }
 
 type treeBuilder struct {
-	now        time.Time
 	entityType string
 	nodes      int
 	shown      int // bytes
@@ -107,7 +104,7 @@ func (b *treeBuilder) node(v *diff.Value, path diff.Path, at string, in *diff.Va
 		b.shown += min(len(v.Raw), maxToken)
 		b.cut = b.cut || len(v.Raw) > maxToken
 		if v.Type <= diff.String && len(path) > 0 && len(v.Raw) <= maxFilterValue {
-			n.Filter = pathFilterURL(at, v, b.now)
+			n.Filter = pathFilterURL(at, v)
 			n.URL, n.URLTitle = b.leads(v, at, in)
 		}
 	}
@@ -179,25 +176,12 @@ func textOf(v *diff.Value) string {
 const maxFilterValue = 200
 
 // pathFilterURL lists the events with a value at a path of their payload; "" where the language of filters cannot say so.
-func pathFilterURL(at string, v *diff.Value, now time.Time) string {
-	value := scalarText(v)
-	written := value
-	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return !isPlainRune(r) }) || strings.Contains(value, "..") {
-		written = quoted(value)
+func pathFilterURL(at string, v *diff.Value) string {
+	term := filter.PayloadTerm(at, scalarText(v))
+	if term == "" {
+		return ""
 	}
-	for _, key := range []string{at, "payload." + at} { // the second where the first is a key of the language
-		f, err := filter.Parse(key+":"+written, now)
-		if err == nil && len(f.Terms) == 1 && f.Terms[0].Key == filter.KeyPayload && len(f.Terms[0].Values) == 1 &&
-			f.Terms[0].Values[0].Op == filter.OpEqual && f.Terms[0].Values[0].Text == value {
-			return eventQuery{Text: key + ":" + written}.url()
-		}
-	}
-	return ""
-}
-
-// isPlainRune tells what can stand in a value without quotes and means nothing but itself.
-func isPlainRune(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-.@", r)
+	return eventQuery{Text: term}.url()
 }
 
 // quoted is a text or name as filters quote it.

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // laid is a tree as text, one value a line, without what stands beside the values.
@@ -61,7 +60,7 @@ func TestTreeKeepsTheText(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tree, ok := newPayloadTree([]byte(test.body), time.Now())
+			tree, ok := newPayloadTree([]byte(test.body))
 			if !ok || !tree.Whole {
 				t.Fatalf("ok %v, %+v", ok, tree)
 			}
@@ -75,7 +74,7 @@ func TestTreeKeepsTheText(t *testing.T) {
 func TestTreePathsAndLinks(t *testing.T) {
 	t.Parallel()
 	tree, _ := newPayloadTree([]byte(`{"entityType":"ORDER","entityId":"9","entity":{"orderId":9,"items":[{"deliveryCustomerId":"48213"},{"deliveryCustomerId":""}],`+
-		`"changedBy":"5","changedByType":"MERCHANT","createdBy":"7","createdByType":"CUSTOMER","odd name":1,"a":1,"a":2}}`), time.Now())
+		`"changedBy":"5","changedByType":"MERCHANT","createdBy":"7","createdByType":"CUSTOMER","odd name":1,"a":1,"a":2}}`))
 	want := `,entityType,entityId,entity,entity.orderId,entity.items,entity.items[0],entity.items[0].deliveryCustomerId,entity.items[1],entity.items[1].deliveryCustomerId,` +
 		`entity.changedBy,entity.changedByType,entity.createdBy,entity.createdByType,entity["odd name"],entity.a(1 before the last),entity.a`
 	if got := strings.Join(paths(&tree.Root), ","); got != want {
@@ -108,7 +107,7 @@ func TestTreePathsAndLinks(t *testing.T) {
 
 func TestTreeFilters(t *testing.T) {
 	t.Parallel()
-	tree, _ := newPayloadTree([]byte(`{"source":"x","entity":{"email":"anna@example.org","a":["1..2"],"odd \"name":">5","n":1e2,"e":"","z":null,"b":true,"productId":"P 1"}}`), time.Now())
+	tree, _ := newPayloadTree([]byte(`{"source":"x","entity":{"email":"anna@example.org","a":["1..2"],"odd \"name":">5","n":1e2,"e":"","z":null,"b":true,"productId":"P 1"}}`))
 	got := map[string]string{}
 	var walk func(*treeNode)
 	walk = func(n *treeNode) {
@@ -152,7 +151,7 @@ func TestTreesAreBounded(t *testing.T) {
 		"name":  `{"` + strings.Repeat("a", 500_000) + `":{"b":[1,2]}}`,
 		"many":  "[" + strings.Repeat(`{"id":"48213","customerId":"1"},`, 30_000) + "1]",
 	} {
-		tree, ok := newPayloadTree([]byte(body), time.Now())
+		tree, ok := newPayloadTree([]byte(body))
 		if !ok || tree.Whole {
 			t.Errorf("%s: ok %v, %+v", name, ok, tree)
 			continue
@@ -166,7 +165,7 @@ func TestTreesAreBounded(t *testing.T) {
 			t.Errorf("%s: %d bytes of page", name, b.Len())
 		}
 	}
-	if _, ok := newPayloadTree([]byte(strings.Repeat("[", 1<<20)), time.Now()); ok {
+	if _, ok := newPayloadTree([]byte(strings.Repeat("[", 1<<20))); ok {
 		t.Error("a mebibyte of [ counts as JSON")
 	}
 }
@@ -175,9 +174,8 @@ func FuzzPayloadTree(f *testing.F) {
 	for _, s := range []string{`{"a":[1,"x\"",null]}`, "[", "\xff", ` "\u0000" `, `[[],{}]`, `{"entityType":"ORDER","entity":{"orderId":1,"":{"customerId":"\ud800"}}}`} {
 		f.Add([]byte(s))
 	}
-	now := time.Now()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		tree, ok := newPayloadTree(body, now)
+		tree, ok := newPayloadTree(body)
 		if !ok {
 			textLines(body)
 			return

@@ -138,7 +138,8 @@ func TestUsersPage(t *testing.T) {
 	if a := carl.get("/events"); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("carl is still logged in: %s", a.Status)
 	}
-	if text := admin.show("/users").one(t, "table.users").text(); !strings.Contains(text, "carl") {
+	text := admin.show("/users").one(t, "table.users").text()
+	if !strings.Contains(text, "carl") || !strings.Contains(text, "admin off 1 used just now") {
 		t.Errorf("the list: %s", text)
 	}
 	if a := admin.post("/users/carl/remove", url.Values{"reason": {"left"}}); a.StatusCode != http.StatusSeeOther {

@@ -80,7 +80,7 @@ func TestDayName(t *testing.T) {
 	for hours, want := range map[int]string{
 		0: "Today · Tuesday, 24 November 2026", 1: "Yesterday · Monday, 23 November 2026", 30: "Sunday, 22 November 2026",
 	} {
-		if got := dayName(now.Add(-time.Duration(hours)*time.Hour), now); got != want {
+		if got := (habits{}).dayName(now.Add(-time.Duration(hours)*time.Hour), now); got != want {
 			t.Errorf("%d hours ago: %q, want %q", hours, got, want)
 		}
 	}

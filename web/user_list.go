@@ -49,17 +49,18 @@ func (s *server) newUserList(r *http.Request) (userListView, error) {
 	if err != nil {
 		return v, err
 	}
+	sessions, err := s.DB.CountSessions(r.Context(), s.Sessions)
+	if err != nil {
+		return v, err
+	}
 	for _, u := range users {
-		sessions, err := s.DB.ListSessions(r.Context(), u.ID, s.Sessions)
-		if err != nil {
-			return v, err
-		}
+		open := sessions[u.ID]
 		row := userRow{
-			Name: u.Name, Role: string(u.Role), Own: u.ID == userOf(r).ID, SecondFactor: u.SecondFactor, Sessions: len(sessions),
+			Name: u.Name, Role: string(u.Role), Own: u.ID == userOf(r).ID, SecondFactor: u.SecondFactor, Sessions: open.Sessions,
 			Added: newTime(u.CreatedAt, v.Now), Trail: auditQuery{Actor: u.Name}.url(),
 		}
-		if len(sessions) > 0 {
-			row.Seen = newTime(sessions[0].SeenAt, v.Now)
+		if open.Sessions > 0 {
+			row.Seen = newTime(open.SeenAt, v.Now)
 		}
 		v.Rows = append(v.Rows, row)
 	}

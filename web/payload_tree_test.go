@@ -73,7 +73,7 @@ func TestTreeKeepsTheText(t *testing.T) {
 
 func TestTreePathsAndLinks(t *testing.T) {
 	t.Parallel()
-	tree, _ := newPayloadTree([]byte(`{"entityType":"ORDER","entityId":"9","entity":{"orderId":9,"items":[{"deliveryCustomerId":"48213"},{"deliveryCustomerId":""}],`+
+	tree, _ := newPayloadTree([]byte(`{"entityType":"ORDER","entityId":"9","entity":{"orderId":9,"items":[{"deliveryCustomerId":"48213"},{"deliveryCustomerId":""}],` +
 		`"changedBy":"5","changedByType":"MERCHANT","createdBy":"7","createdByType":"CUSTOMER","odd name":1,"a":1,"a":2}}`))
 	want := `,entityType,entityId,entity,entity.orderId,entity.items,entity.items[0],entity.items[0].deliveryCustomerId,entity.items[1],entity.items[1].deliveryCustomerId,` +
 		`entity.changedBy,entity.changedByType,entity.createdBy,entity.createdByType,entity["odd name"],entity.a(1 before the last),entity.a`

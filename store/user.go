@@ -7,6 +7,7 @@ type Role string
 
 const (
 	RoleViewer   Role = "viewer"
+	RoleAuditor  Role = "auditor"
 	RoleOperator Role = "operator"
 	RoleAdmin    Role = "admin"
 )

@@ -49,6 +49,18 @@ func (s Scalar) Words() []string {
 	return nil
 }
 
+// FoldedAndWords is Folded and Words in one go.
+func (s Scalar) FoldedAndWords() (folded string, words []string) {
+	switch s.Kind {
+	case KindString:
+		folded = Fold(s.Text)
+		return folded, wordsOf(folded)
+	case KindNumber:
+		return s.Folded(), Words(s.Text)
+	}
+	return s.Folded(), nil
+}
+
 // Scalars gives the scalars of a JSON document in their order, each with its path, within the bounds above. Where a name
 // occurs twice in an object both values are given. A body that is no JSON is one string without a path; an empty one has
 // none. Whatever the bytes, it neither fails nor panics, and the same bytes always give the same.

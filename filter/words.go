@@ -15,7 +15,7 @@ const MaxWord = 64
 // STRASSE. Compatibility forms are one as well (ﬁ is fi). Letters are not written out: Mueller is another name.
 func Fold(text string) string {
 	if isASCII(text) {
-		return lower(text)
+		return strings.ToLower(text)
 	}
 	var b strings.Builder
 	b.Grow(len(text))
@@ -55,7 +55,11 @@ func isASCII(text string) bool {
 // that anna@example.org is three. Of each, MaxWord bytes count. Text is found where its words follow one another in
 // those of one value of the body, beginning and ending where words do.
 func Words(text string) []string {
-	text = Fold(text)
+	return wordsOf(Fold(text))
+}
+
+// wordsOf are the words of a text that is folded.
+func wordsOf(text string) []string {
 	var words []string
 	start := -1
 	for i, r := range text {

@@ -31,6 +31,7 @@ func (db *DB) RecordEvents(ctx context.Context, events []*Event) []error {
 	if len(events) == 0 {
 		return errs
 	}
+	db.recorded.Add(uint64(len(events)))
 	err := db.recordAgain(ctx, events)
 	switch {
 	case err == nil:

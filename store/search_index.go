@@ -18,13 +18,14 @@ const searchVersion = 1
 
 // IndexEvents brings the search index up to what is committed, until less than a segment waits, which searches scan.
 // Several instances may call it at once: one of them does the work. Where the index is not there yet, or one of another
-// version, it is made from the events, newest first; searches find everything meanwhile.
-func (db *DB) IndexEvents(ctx context.Context) error { return db.indexEvents(ctx, segmentEvents) }
+// version, it is made from the events, newest first; searches find everything meanwhile. While this instance records
+// events, it rests between small pieces of work.
+func (db *DB) IndexEvents(ctx context.Context) error { return db.indexEvents(ctx, segmentEvents, db.newPace()) }
 
-// indexEvents is IndexEvents with segments of another size.
-func (db *DB) indexEvents(ctx context.Context, size int) error {
+// indexEvents is IndexEvents with segments of another size, and at another pace.
+func (db *DB) indexEvents(ctx context.Context, size int, p pace) error {
 	for ctx.Err() == nil {
-		more, err := db.indexSome(ctx, size)
+		more, err := db.indexSome(ctx, size, &p)
 		if err != nil {
 			return fmt.Errorf("indexing events: %w", err)
 		}
@@ -55,7 +56,7 @@ type progress struct {
 }
 
 // indexSome makes one segment, in one transaction, and tells whether there may be more to do.
-func (db *DB) indexSome(ctx context.Context, size int) (more bool, err error) {
+func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var p progress
 		var indexedAt *time.Time
@@ -100,7 +101,7 @@ func (db *DB) indexSome(ctx context.Context, size int) (more bool, err error) {
 				WHERE indexed_at IS NULL OR indexed_at < $2 -- not a row for every look`, db.Now(), db.Now().Add(-indexedAtExact))
 			return err
 		}
-		if err := db.makeSegment(ctx, tx, ids); err != nil {
+		if err := db.makeSegment(ctx, tx, ids, pace); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE search_progress SET cursor = $1, down_to = $2`, p.cursor, p.downTo)
@@ -150,7 +151,7 @@ func isWide(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) (bool, error) {
 }
 
 // makeSegment indexes events.
-func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, pace *pace) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -162,8 +163,13 @@ func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error
 		return err
 	}
 	b := segmentBuilder{numbers: numbers, keys: pathKeys{}}
-	if err := b.read(ctx, tx, ids); err != nil {
-		return err
+	for piece := range slices.Chunk(ids, indexPiece) {
+		if err := b.read(ctx, tx, piece); err != nil {
+			return err
+		}
+		if err := pace.rest(ctx); err != nil {
+			return err
+		}
 	}
 	if len(b.ids) == 0 { // retention was there first
 		return nil
@@ -177,7 +183,7 @@ func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error
 			return err
 		}
 	}
-	return b.write(ctx, tx, segmentID(last))
+	return b.write(ctx, tx, segmentID(last), pace)
 }
 
 // segmentBuilder is a segment being made.
@@ -220,7 +226,7 @@ func (b *segmentBuilder) read(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) e
 	return err
 }
 
-func (b *segmentBuilder) write(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+func (b *segmentBuilder) write(ctx context.Context, tx pgx.Tx, id uuid.UUID, pace *pace) error {
 	eventIDs, eventClasses := make([]byte, 0, 16*len(b.ids)), make([]byte, 0, 2*len(b.ids))
 	count := map[int16]int32{}
 	for i, id := range b.ids {
@@ -247,9 +253,25 @@ func (b *segmentBuilder) write(ctx context.Context, tx pgx.Tx, id uuid.UUID) err
 		return err
 	}
 	var rows [][]any
-	b.postings.encode(func(bucket int16, postings []byte) { rows = append(rows, []any{id, bucket, postings}) })
-	_, err = tx.CopyFrom(ctx, pgx.Identifier{"search_postings"}, []string{"segment_id", "bucket", "postings"}, pgx.CopyFromRows(rows))
-	return err
+	err = b.postings.encode(func(bucket int16, postings []byte) error {
+		rows = append(rows, []any{id, bucket, postings})
+		if len(rows)%indexPiece != 0 {
+			return nil
+		}
+		return pace.rest(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	for piece := range slices.Chunk(rows, indexPiece) {
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"search_postings"}, []string{"segment_id", "bucket", "postings"}, pgx.CopyFromRows(piece)); err != nil {
+			return err
+		}
+		if err := pace.rest(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // IndexedAt is when less than a segment last waited to be indexed; zero: not since the index was begun.

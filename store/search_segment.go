@@ -40,27 +40,33 @@ func newTerm(parts ...string) term {
 // place is the number of an event within its segment.
 type place = uint16
 
-// postings collects who holds what in one segment.
-type postings []uint64 // term, then place
+// postings collects who holds what in one segment, by bucket: what is left of the term, then the place.
+type postings [1 << (termBits - restBits)][]uint32
 
-func (p *postings) add(t term, at place) { *p = append(*p, uint64(t)<<placeBits|uint64(at)) }
+func (p *postings) add(t term, at place) {
+	const rest = 1<<restBits - 1
+	bucket := t.bucket()
+	p[bucket] = append(p[bucket], uint32(t&rest)<<placeBits|uint32(at))
+}
 
-// encode calls write for each bucket in turn.
-func (p postings) encode(write func(bucket int16, postings []byte)) {
-	slices.Sort(p)
-	p = slices.Compact(p)
-	const inBucket = 1<<(restBits+placeBits) - 1
-	for len(p) > 0 {
-		bucket := p[0] >> (restBits + placeBits)
-		var b []byte
-		last, n := uint64(0), 0
-		for ; n < len(p) && p[n]>>(restBits+placeBits) == bucket; n++ {
-			b = binary.AppendUvarint(b, p[n]&inBucket-last)
-			last = p[n] & inBucket
+// encode calls write for each bucket in turn that holds something.
+func (p *postings) encode(write func(bucket int16, postings []byte) error) error {
+	for bucket, held := range p {
+		if len(held) == 0 {
+			continue
 		}
-		write(int16(bucket), b)
-		p = p[n:]
+		slices.Sort(held)
+		var b []byte
+		last := uint32(0)
+		for _, one := range slices.Compact(held) {
+			b = binary.AppendUvarint(b, uint64(one-last))
+			last = one
+		}
+		if err := write(int16(bucket), b); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // placesOf reads the places of a term's events, ascending, from its bucket's row; nil is an empty row.

@@ -72,10 +72,10 @@ func (e *indexedEvent) terms(keys pathKeys, add func(term)) bool {
 		}
 	}
 	for s := range filter.Scalars(e.body) {
+		folded, words := s.FoldedAndWords()
 		if s.Path != "" {
-			add(newTerm(termPayload, keys.of(s.Path), s.Folded()))
+			add(newTerm(termPayload, keys.of(s.Path), folded))
 		}
-		words := s.Words()
 		for _, w := range words {
 			add(newTerm(termWord, w))
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -45,6 +46,8 @@ type DB struct {
 
 	parts partitions
 	hook  func(ctx context.Context, tx pgx.Tx, events []*Event) error
+
+	recorded atomic.Uint64 // events that RecordEvents was given
 }
 
 // Open prepares the connections; the first one is made when it is needed, so that a database which is away for the moment

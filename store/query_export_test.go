@@ -36,4 +36,6 @@ func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err
 }
 
 // IndexSegments is IndexEvents with segments of that many events.
-func (db *DB) IndexSegments(ctx context.Context, size int) error { return db.indexEvents(ctx, size, pace{}) }
+func (db *DB) IndexSegments(ctx context.Context, size int) error {
+	return db.indexEvents(ctx, size, pace{})
+}

@@ -20,7 +20,9 @@ const searchVersion = 1
 // Several instances may call it at once: one of them does the work. Where the index is not there yet, or one of another
 // version, it is made from the events, newest first; searches find everything meanwhile. While this instance records
 // events, it rests between small pieces of work.
-func (db *DB) IndexEvents(ctx context.Context) error { return db.indexEvents(ctx, segmentEvents, db.newPace()) }
+func (db *DB) IndexEvents(ctx context.Context) error {
+	return db.indexEvents(ctx, segmentEvents, db.newPace())
+}
 
 // indexEvents is IndexEvents with segments of another size, and at another pace.
 func (db *DB) indexEvents(ctx context.Context, size int, p pace) error {

@@ -37,9 +37,11 @@ const (
 type Value struct {
 	Type    Type
 	Raw     []byte   // as sent, a part of the body
+	At      int      // where in the body it begins, in bytes
 	Text    string   // of a String: decoded; what cannot be decoded keeps its bytes
 	Members []Member // of an Object, in order, names may stand several times
 	Items   []Value  // of an Array
+	Covered bool     // something stands in its place: see Cover
 
 	exact  hash // equal where values mean the same
 	folded hash // likewise, with all that is not set for one
@@ -51,6 +53,7 @@ type Value struct {
 type Member struct {
 	Name    string // decoded
 	RawName []byte // as sent, with its quotes
+	At      int    // where in the body it begins, in bytes
 	Value   Value
 }
 
@@ -67,6 +70,16 @@ func (v *Value) Member(name string) *Value {
 	return nil
 }
 
+// Cover puts a text in the place of a value that is not to be shown. A comparison still tells whether two values are the
+// same, since it goes by what they were; what it shows of them, the names of items included, is the text.
+func (v *Value) Cover(text string) {
+	v.Type, v.Raw, v.Text, v.Covered = String, []byte(strconv.Quote(text)), text, true
+	v.Members, v.Items = nil, nil
+}
+
+// CoverName does the same to a name.
+func (m *Member) CoverName(text string) { m.Name, m.RawName = text, []byte(strconv.Quote(text)) }
+
 type hash [16]byte
 
 // notSet tells that a value is missing or says so itself.
@@ -80,7 +93,7 @@ func Parse(body []byte) (*Value, bool) {
 	if !json.Valid(body) {
 		return nil, false
 	}
-	p := parser{rest: body, left: MaxValues}
+	p := parser{rest: body, size: len(body), left: MaxValues}
 	v := p.value(0)
 	v.coarse = p.coarse
 	return &v, true
@@ -89,11 +102,15 @@ func Parse(body []byte) (*Value, bool) {
 // parser walks over JSON known to be valid.
 type parser struct {
 	rest   []byte
+	size   int // of the body
 	left   int
 	coarse bool
 }
 
 func (p *parser) blanks() { p.rest = bytes.TrimLeft(p.rest, " \t\r\n") }
+
+// at is where in the body the rest begins.
+func (p *parser) at() int { return p.size - len(p.rest) }
 
 // token takes n bytes off.
 func (p *parser) token(n int) []byte {
@@ -105,7 +122,7 @@ func (p *parser) token(n int) []byte {
 func (p *parser) value(depth int) Value {
 	p.blanks()
 	p.left--
-	start := p.rest
+	start, at := p.rest, p.at()
 	var v Value
 	switch c := start[0]; {
 	case c == '"':
@@ -133,6 +150,7 @@ func (p *parser) value(depth int) Value {
 			v.Type = Null
 		}
 	}
+	v.At = at
 	v.sum()
 	return v
 }
@@ -150,10 +168,10 @@ func (p *parser) object(depth int) Value {
 			p.token(1)
 			p.blanks()
 		}
-		name := p.token(stringLength(p.rest))
+		at, name := p.at(), p.token(stringLength(p.rest))
 		p.blanks()
 		p.token(1) // the colon
-		v.Members = append(v.Members, Member{Name: unquote(name), RawName: name, Value: p.value(depth + 1)})
+		v.Members = append(v.Members, Member{Name: unquote(name), RawName: name, At: at, Value: p.value(depth + 1)})
 	}
 }
 

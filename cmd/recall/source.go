@@ -172,7 +172,7 @@ func (c *sourceListCmd) Run(ctx context.Context, a *app) error {
 		rows := [][]string{{"SLUG", "NAME", "STATE", "ASKS FOR", "TOLERANCE", "LATE WINDOW", "URL"}}
 		for _, s := range sources {
 			if c.JSON {
-				if err := jsonLine(a.out, newSourceJSON(a, s)); err != nil {
+				if err := jsonLine(a.out, s.JSON(a.cfg.callbackURL(s.Slug))); err != nil {
 					return err
 				}
 				continue
@@ -190,54 +190,6 @@ func (c *sourceListCmd) Run(ctx context.Context, a *app) error {
 		}
 		return writeTable(a.out, rows)
 	})
-}
-
-// sourceJSON is a source without its secrets.
-type sourceJSON struct {
-	Slug              string       `json:"slug"`
-	Name              string       `json:"name"`
-	Enabled           bool         `json:"enabled"`
-	Observe           bool         `json:"observe"`
-	Demo              bool         `json:"demo"`
-	Unreadable        bool         `json:"unreadable"`
-	ToleranceSeconds  int64        `json:"tolerance_seconds"`
-	LateWindowSeconds int64        `json:"late_window_seconds"`
-	Scheme            string       `json:"scheme"`
-	ExpectedTypes     []string     `json:"expected_types"`
-	Secrets           []secretJSON `json:"secrets"`
-	BasicUser         *string      `json:"basic_user"`
-	Headers           []string     `json:"headers"`
-	URL               string       `json:"url"`
-	CreatedAt         time.Time    `json:"created_at"`
-}
-
-type secretJSON struct {
-	Name  string     `json:"name"`
-	From  *time.Time `json:"from"`
-	Until *time.Time `json:"until"`
-}
-
-func newSourceJSON(a *app, s *store.Source) sourceJSON {
-	j := sourceJSON{
-		Slug: s.Slug, Name: s.Name, Enabled: s.Enabled, Observe: s.Observe, Demo: s.Demo, Unreadable: s.Unreadable,
-		ToleranceSeconds: int64(s.Tolerance / time.Second), LateWindowSeconds: int64(s.LateWindow / time.Second),
-		Scheme: s.Scheme.String(), ExpectedTypes: append([]string{}, s.ExpectedTypes...),
-		Secrets: []secretJSON{}, Headers: headerNames(s.Headers), URL: a.cfg.callbackURL(s.Slug), CreatedAt: s.CreatedAt,
-	}
-	if s.Basic != nil {
-		j.BasicUser = &s.Basic.User
-	}
-	for _, secret := range s.Secrets {
-		v := secretJSON{Name: secret.Name}
-		if !secret.From.IsZero() {
-			v.From = &secret.From
-		}
-		if !secret.Until.IsZero() {
-			v.Until = &secret.Until
-		}
-		j.Secrets = append(j.Secrets, v)
-	}
-	return j
 }
 
 // sourceState is what most hinders a source, in a word or two.

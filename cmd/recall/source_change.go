@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"recall/store"
@@ -73,111 +70,41 @@ func (c *sourceSetCmd) Run(ctx context.Context, a *app) error {
 	if !named {
 		return usagef("nothing to change was named; see recall source set --help")
 	}
-	return a.changeSource(ctx, c.Slug, func(s *store.Source, uses []store.SecretUse) error {
-		if c.DropUnreadable && s.Unreadable {
-			s.Unreadable, s.Enabled = false, false
-		}
-		if newOne {
-			s.Secrets = []verify.Secret{{Name: s.FreeSecretName(a.now(), uses), Key: secret}}
-		}
-		for _, name := range c.EndSecret {
-			if err := endSecret(s, name, a.now()); err != nil {
-				return err
-			}
-		}
-		if basic != nil || c.NoBasic {
-			s.Basic = basic
-		}
-		if c.NoHeader {
-			s.Headers = nil
-		}
-		for _, name := range c.RemoveHeader {
-			if err := removeHeader(s, name); err != nil {
-				return err
-			}
-		}
-		for _, h := range headers {
-			setHeader(s, h)
-		}
-		if len(c.Expect) > 0 || c.NoExpect {
-			s.ExpectedTypes = store.ReadTypes(strings.Join(c.Expect, ","))
-		}
-		if c.Scheme != nil {
-			s.Scheme = scheme
-		}
-		set(&s.Name, c.Name)
-		set(&s.Tolerance, c.Tolerance)
-		set(&s.LateWindow, c.LateWindow)
-		set(&s.Enabled, c.Enable)
-		set(&s.Observe, c.Observe)
-		return nil
-	})
+	change := store.SourceChange{
+		Name: c.Name, EndSecrets: c.EndSecret, Basic: basic, NoBasic: c.NoBasic, Headers: headers, RemoveHeaders: c.RemoveHeader, NoHeaders: c.NoHeader,
+		Tolerance: c.Tolerance, LateWindow: c.LateWindow, ExpectedTypes: c.Expect, EveryType: c.NoExpect, Enabled: c.Enable, Observe: c.Observe,
+		DropUnreadable: c.DropUnreadable,
+	}
+	if newOne {
+		change.Secret = &secret
+	}
+	if c.Scheme != nil {
+		change.Scheme = &scheme
+	}
+	return a.changeSource(ctx, c.Slug, change.Apply)
 }
 
-// changeSource changes a source, notes it, and says so. The change may refuse.
-func (a *app) changeSource(ctx context.Context, slug string, change func(*store.Source, []store.SecretUse) error) error {
+// changeSource changes a source, notes it, and says so.
+func (a *app) changeSource(ctx context.Context, slug string, change func(*store.Source, []store.SecretUse, time.Time) error) error {
 	return a.withStore(ctx, func(db *store.DB) error {
-		s, err := findSource(ctx, db, slug)
-		if err != nil {
+		if _, err := findSource(ctx, db, slug); err != nil {
 			return err
 		}
-		uses, err := db.SecretUses(ctx, s.ID)
-		if err != nil {
-			return err
-		}
-		before := *s
-		before.Secrets = slices.Clone(s.Secrets)
-		before.Headers = slices.Clone(s.Headers)
-		if err := change(s, uses); err != nil {
-			return err
-		}
-		if s.Unreadable {
-			return fmt.Errorf("the source %s holds settings that cannot be decrypted, and would be lost: give the key they were sealed with (RECALL_KEY, RECALL_KEY_FILE), or give them up by --drop-unreadable", slug)
-		}
-		if err := s.Validate(); err != nil {
-			return usagef("%v", err)
-		}
-		err = db.UpdateSource(ctx, s, sourceNote("source.set", slug, store.SourceChanges(&before, s)))
-		if errors.Is(err, store.ErrChanged) {
+		_, err := db.ChangeSource(ctx, slug, func(s *store.Source, uses []store.SecretUse) error { return change(s, uses, a.now()) }, sourceNote("source.set", slug, nil))
+		var wrong *store.InvalidError
+		switch {
+		case errors.As(err, &wrong):
+			return usagef("%v; see recall source show %s", err, slug)
+		case errors.Is(err, store.ErrUnreadable):
+			return fmt.Errorf("%w: give the key they were sealed with (RECALL_KEY, RECALL_KEY_FILE), or give them up by --drop-unreadable", err)
+		case errors.Is(err, store.ErrChanged):
 			return fmt.Errorf("%w; nothing was done: look at it, and run the command again", err)
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "The source %s was changed.\n", slug)
 		return err
 	})
-}
-
-func endSecret(s *store.Source, name string, now time.Time) error {
-	i := slices.IndexFunc(s.Secrets, func(secret verify.Secret) bool { return secret.Name == name })
-	if i < 0 {
-		return usagef("--end-secret: the source has no secret %.80q; see recall source show %s", name, s.Slug)
-	}
-	s.Secrets[i].Until = now.UTC()
-	return nil
-}
-
-func removeHeader(s *store.Source, name string) error {
-	i := headerAt(s, name)
-	if i < 0 {
-		return usagef("--remove-header: the source asks for no header %.80q; see recall source show %s", name, s.Slug)
-	}
-	s.Headers = slices.Delete(s.Headers, i, i+1)
-	return nil
-}
-
-func setHeader(s *store.Source, h verify.Header) {
-	if i := headerAt(s, h.Name); i >= 0 {
-		s.Headers[i].Value = h.Value
-		return
-	}
-	s.Headers = append(s.Headers, h)
-}
-
-func headerAt(s *store.Source, name string) int {
-	name = http.CanonicalHeaderKey(name)
-	return slices.IndexFunc(s.Headers, func(h verify.Header) bool { return http.CanonicalHeaderKey(h.Name) == name })
 }
 
 // set changes a setting where a flag was given.

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	"recall/store"
-	"recall/verify"
 )
 
 type sourceRotateCmd struct {
@@ -35,23 +32,9 @@ func (c *sourceRotateCmd) Run(ctx context.Context, a *app) error {
 		return err
 	case !given:
 		return usagef("--secret or --secret-file is missing: the new secret, as plenigo shows it")
-	case strings.TrimSpace(key) != key:
-		return usagef("--secret begins or ends with a blank; copy it without")
-	case c.Overlap < 0 || c.Overlap > store.MaxWindow || c.Overlap%time.Second != 0:
-		return usagef("--overlap must be whole seconds between 0 and 10 years, not %s", c.Overlap)
 	}
-	return a.changeSource(ctx, c.Slug, func(s *store.Source, uses []store.SecretUse) error {
-		if i := slices.IndexFunc(s.Secrets, func(old verify.Secret) bool { return old.Key == key }); i >= 0 {
-			return usagef("--secret is the secret %q, which the source has already", s.Secrets[i].Name)
-		}
-		name := s.FreeSecretName(a.now(), uses)
-		if c.Name != nil {
-			name = *c.Name
-			if slices.ContainsFunc(uses, func(u store.SecretUse) bool { return u.Secret == name }) {
-				return usagef("--name: %.100q is or was the name of a secret that verified callbacks; choose another, so that they are told apart", name)
-			}
-		}
-		s.Rotate(verify.Secret{Name: name, Key: key}, c.Overlap, a.now())
-		return nil
-	})
+	name := ""
+	set(&name, c.Name)
+	next := store.NewSecret{Key: key, Name: name, Overlap: c.Overlap}
+	return a.changeSource(ctx, c.Slug, next.Apply)
 }

@@ -80,7 +80,7 @@ func TestSourceListShowSetRemove(t *testing.T) {
 	list := h.run("", "source", "list")
 	list.want(t, 0, "SLUG", "blog", "TeaU+202Eshop", "enabled", "signature, basic, X-Key", "5m", "32h", "http://127.0.0.1:8080/callbacks/shop")
 	lines := h.run("", "source", "list", "--json")
-	var got sourceJSON
+	var got store.SourceJSON
 	if err := json.Unmarshal([]byte(strings.SplitAfter(lines.out, "\n")[1]), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +147,8 @@ func TestSourceWrongUse(t *testing.T) {
 		"same secret":       {[]string{"rotate", "shop", "--secret", "s"}, "which the source has already"},
 		"blank secret":      {[]string{"rotate", "shop", "--secret", "topsecret "}, "begins or ends with a blank"},
 		"secret's name":     {[]string{"rotate", "shop", "--secret", "topsecret", "--name", time.Now().UTC().Format(time.DateOnly)}, "two secrets named"},
-		"negative overlap":  {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap=-1h"}, "--overlap must be"},
-		"endless overlap":   {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap", "99999h"}, "--overlap must be"},
+		"negative overlap":  {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap=-1h"}, "overlap must be"},
+		"endless overlap":   {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap", "99999h"}, "overlap must be"},
 		"basic and none":    {[]string{"set", "shop", "--basic", "a:b", "--no-basic"}, "--no-basic"},
 		"no source named":   {[]string{"show"}, "slug"},
 		"unknown flag":      {[]string{"list", "--jsno"}, "--jsno"},

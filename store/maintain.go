@@ -11,6 +11,7 @@ const (
 	commitsKept  = 3 * 24 * time.Hour  // how long a follower of commits may sleep
 	sessionsKept = 30 * 24 * time.Hour // since they were last used; most have ended long before
 	replaysKept  = 30 * 24 * time.Hour // lists of replays that have ended; their counts stay
+	viewsKept    = 3 * time.Hour       // a view is noted once an hour
 	deleteAtOnce = 5000                // rows
 	deleteRounds = 200                 // per kind and run; the rest waits for the next run
 )
@@ -63,6 +64,11 @@ func (db *DB) Maintain(ctx context.Context) error {
 		db.deleteSome(ctx, "ended sessions", `
 			DELETE FROM user_sessions
 			WHERE id IN (SELECT id FROM user_sessions WHERE seen_at < $1 LIMIT $2)`, db.Now().Add(-sessionsKept)),
+		db.deleteSome(ctx, "reveals that have ended", `
+			DELETE FROM reveals WHERE id IN (SELECT id FROM reveals WHERE until < $1 LIMIT $2)`, db.Now()),
+		db.deleteSome(ctx, "views of earlier hours", `
+			DELETE FROM payload_views
+			WHERE (actor, subject, hour) IN (SELECT actor, subject, hour FROM payload_views WHERE hour < $1 LIMIT $2)`, db.Now().Add(-viewsKept)),
 		db.thinVolume(ctx),
 		db.retain(ctx),
 	)

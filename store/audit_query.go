@@ -47,14 +47,30 @@ func (db *DB) addAudit(ctx context.Context, q querier, e AuditEntry) error {
 	}
 	detail = bytes.ReplaceAll(detail, []byte(`\u0000`), []byte(`\ufffd`)) // jsonb takes no NUL
 	_, err = q.Exec(ctx, `
-		INSERT INTO audit_entries (at, actor, action, subject, reason, detail)
-		VALUES (@at, @actor, @action, @subject, @reason, @detail)`,
+		WITH entry AS (
+			INSERT INTO audit_entries (at, actor, action, subject, reason, detail)
+			VALUES (@at, @actor, @action, @subject, @reason, @detail)
+			RETURNING id
+		)
+		INSERT INTO audit_pending (entry_id) SELECT id FROM entry -- its place in the chain comes later: nobody waits`,
 		pgx.NamedArgs{
 			"at": e.At, "actor": plenigo.Clean(e.Actor), "action": plenigo.Clean(e.Action), "subject": plenigo.Clean(e.Subject),
 			"reason": cleanReason(e.Reason), "detail": detail,
 		})
 	if err != nil {
 		return fmt.Errorf("writing the audit entry %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// EraseAuditTx destroys what entries say: subject, reason and detail. Their places in the chain still fit, and CheckAudit counts
+// them as erased. words say why, for who reads the list.
+func (db *DB) EraseAuditTx(ctx context.Context, tx pgx.Tx, ids []int64, words string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE audit_entries SET subject = '', reason = '', detail = jsonb_build_object('erased', $2::text), salt = NULL
+		WHERE id = ANY($1)`, ids, plenigo.Clean(words))
+	if err != nil {
+		return fmt.Errorf("erasing entries of the audit list: %w", err)
 	}
 	return nil
 }
@@ -73,6 +89,7 @@ type AuditQuery struct {
 	Actor, Subject string
 	Action         string    // whole (source.set), or its noun alone (source)
 	From, Until    time.Time // at or after; before
+	Text           string    // held anywhere in it, in upper or lower case
 	Before         int64     // ids below: the next page of a list
 	Limit          int       // 50 when 0, at most 1,000
 }
@@ -82,7 +99,9 @@ func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
-	found, err := db.pool.Query(ctx, `
+	var entries []AuditEntry
+	err := db.read(ctx, func(tx pgx.Tx) error {
+		found, err := tx.Query(ctx, `
 		SELECT id, at, actor, action, subject, reason, detail
 		FROM audit_entries
 		WHERE (actor = @actor OR @actor::text IS NULL)
@@ -90,16 +109,18 @@ func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 			AND (action = @action OR starts_with(action, @action || '.') OR @action::text IS NULL)
 			AND (at >= @from OR @from::timestamptz IS NULL) AND (at < @until OR @until::timestamptz IS NULL)
 			AND (id < @before OR @before = 0)
+			AND (@text::text IS NULL OR concat_ws(' ', actor, action, subject, reason, detail::text) ILIKE '%' || @text || '%')
 		ORDER BY id DESC
 		LIMIT @limit`,
-		pgx.NamedArgs{
-			"actor": textOrNull(q.Actor), "subject": textOrNull(q.Subject), "action": textOrNull(q.Action),
-			"from": timeOrNull(q.From), "until": timeOrNull(q.Until), "before": q.Before, "limit": min(q.Limit, 1000),
-		})
-	if err != nil {
-		return nil, fmt.Errorf("reading the audit list: %w", err)
-	}
-	entries, err := pgx.CollectRows(found, pgx.RowToStructByName[AuditEntry])
+			pgx.NamedArgs{
+				"actor": textOrNull(q.Actor), "subject": textOrNull(q.Subject), "action": textOrNull(q.Action),
+				"text": textOrNull(likeText(q.Text)), "from": timeOrNull(q.From), "until": timeOrNull(q.Until), "before": q.Before, "limit": min(q.Limit, 1000),
+			})
+		if err == nil {
+			entries, err = pgx.CollectRows(found, pgx.RowToStructByName[AuditEntry])
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit list: %w", err)
 	}
@@ -112,6 +133,11 @@ func (db *DB) FindAudit(ctx context.Context, q AuditQuery) ([]AuditEntry, error)
 // ListAudit returns the entries of a subject ("": of all), newest first, 50 unless told, at most 1,000.
 func (db *DB) ListAudit(ctx context.Context, subject string, limit int) ([]AuditEntry, error) {
 	return db.FindAudit(ctx, AuditQuery{Subject: subject, Limit: limit})
+}
+
+// likeText has no sign that LIKE takes for another.
+func likeText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
 // textOrNull is a parameter that is NULL for "", and fit for a column.

@@ -382,36 +382,3 @@ func (r *retention) sweepAttempts(ctx context.Context, week time.Time, due map[s
 		from = nextID(last)
 	}
 }
-
-// audit removes entries of the audit list that are due. What retention says of it there is younger.
-func (r *retention) audit(ctx context.Context, _ *pgxpool.Conn) error {
-	rule, _ := r.rules.Find(0, RetainAudit)
-	until := rule.Until(r.now)
-	removed := int64(0)
-	for more := !until.IsZero(); more; {
-		if err := r.over(ctx); err != nil {
-			return err
-		}
-		var gone int64
-		err := r.locked(ctx, func(tx pgx.Tx) error {
-			return tx.QueryRow(ctx, `
-				WITH gone AS (
-					DELETE FROM audit_entries WHERE id IN (SELECT id FROM audit_entries ORDER BY id LIMIT $2) AND at < $1 RETURNING at
-				), noted AS (
-					INSERT INTO retention_removed AS r (week, source_id, class, rows, first_at, last_at)
-					SELECT date_trunc('week', at AT TIME ZONE 'UTC')::date AS week, 0, 'audit', count(*), $3::timestamptz, $3 FROM gone GROUP BY week
-					ON CONFLICT (week, source_id, class) DO UPDATE SET rows = r.rows + excluded.rows, last_at = excluded.last_at
-				)
-				SELECT count(*) FROM gone`, until, retentionBatch, r.now).Scan(&gone)
-		})
-		if err != nil {
-			return err
-		}
-		removed += gone
-		more = gone == retentionBatch
-	}
-	if removed == 0 {
-		return nil
-	}
-	return r.AddAudit(ctx, AuditEntry{Actor: r.actor, Action: "retention.remove", Subject: "audit list", Detail: map[string]any{"entries": removed, "before": until.Format(time.DateOnly)}})
-}

@@ -38,6 +38,7 @@ type DB struct {
 	Log          *slog.Logger
 	ReasonAbove  int    // events of a replay above which a reason is asked; 0: never
 	KeepSettings string // file in which Live keeps the settings, sealed, for ReadLastKnown; "": none
+	KeepAudit    string // file in which SealAudit keeps the end of the audit list; "": none
 
 	pool    *pgxpool.Pool
 	writers *pgxpool.Pool // for recording alone, so that no page and no worker keeps a callback waiting
@@ -47,7 +48,8 @@ type DB struct {
 	parts partitions
 	hook  func(ctx context.Context, tx pgx.Tx, events []*Event) error
 
-	recorded atomic.Uint64 // events that RecordEvents was given
+	recorded  atomic.Uint64 // events that RecordEvents was given
+	auditTold atomic.Int64  // when the log was told the end of the audit list, in Unix nanoseconds
 }
 
 // Open prepares the connections; the first one is made when it is needed, so that a database which is away for the moment

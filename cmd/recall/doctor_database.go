@@ -59,6 +59,7 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	}
 	d.say("schema", ok("this program's"))
 	d.say("key fits", keyFits(ctx, db, key))
+	d.say("audit list", d.audit(ctx, db, key))
 	d.say("partitions", d.partitions(ctx, db))
 	d.say("counts", d.counts(ctx, db))
 	d.say("deliveries", d.deliveries(ctx, db))

@@ -24,6 +24,7 @@ const (
 	maintainEvery = 10 * time.Minute
 	rollupEvery   = 2 * time.Second // how far the counts are behind
 	indexEvery    = 2 * time.Second // searches scan what came since
+	sealEvery     = 2 * time.Second // how long an entry of the audit list waits for its place in the chain
 	reopenEvery   = 2 * time.Second // how often a database is tried that was away at the start
 )
 
@@ -97,6 +98,8 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() {
 		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
 	})
+	db.KeepAudit = a.auditHeadFile()
+	h.background.Go(func() { repeat(work, a.log, "sealing the audit list", sealEvery, db.SealAudit) })
 	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
 	h.admin, err = web.NewHandler(web.Options{
@@ -126,6 +129,9 @@ func (h *engine) close(stop func(string, func(context.Context) error)) {
 
 // lastKnownFile is where the settings are kept for a start while the database is away.
 func (a *app) lastKnownFile() string { return filepath.Join(a.cfg.DataDir, "settings.sealed") }
+
+// auditHeadFile is where the end of the audit list is kept, outside of the database, so that it shows when it was cut.
+func (a *app) auditHeadFile() string { return filepath.Join(a.cfg.DataDir, "audit.head") }
 
 // isPermanent tells a reason not to start at all from a database that may come back.
 func isPermanent(err error) bool {

@@ -22,6 +22,11 @@ type task struct {
 // probing: the destination is broken, and this shows whether it still is.
 func (t *task) probing() bool { return t.destination.State == store.DestinationBroken }
 
+// byHand: it is the first attempt of what a person has sent.
+func (t *task) byHand() bool {
+	return t.delivery.Trigger == store.TriggerManual && t.delivery.Attempts == 1
+}
+
 // result is what came of a task.
 type result struct {
 	*task

@@ -11,7 +11,8 @@ import (
 
 // A destination that keeps failing becomes broken: its deliveries wait without using up their tries, and one of them at a
 // time shows, ever more seldom, whether it is back. The first that succeeds makes it active, and what waited goes out,
-// slowly at first. People's redispatches do not count: they are often made to see whether it works.
+// slowly at first. People's redispatches do not count against it: they are often made to see whether it works. To a broken
+// destination each is tried once at once, and one that succeeds makes it active as a probe does.
 
 const (
 	breakAfter = 10 // attempts in a row that failed
@@ -47,6 +48,7 @@ func (d *Dispatcher) assess(e *result, failures int) {
 		if changed, err = d.db.MendDestination(ctx, e.DestinationID, note("destination.recover", "a probe succeeded")); changed {
 			d.log.Info("destination recovered", "destination", name)
 		}
+	case e.probing() && e.byHand(): // it says nothing of how soon to probe again
 	case e.probing():
 		err = d.db.ProbeFailed(ctx, e.DestinationID)
 	case failures >= breakAfter && !succeeded && e.Health && e.destination.State == store.DestinationActive:

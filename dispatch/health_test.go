@@ -165,3 +165,59 @@ func TestProbeAfter(t *testing.T) {
 		}
 	}
 }
+
+// TestBrokenByHand: what a person sends to a broken destination is tried at once, once each, does not count against it, and
+// mends it when it succeeds.
+func TestBrokenByHand(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(503), status(200))
+	crm := w.destination("crm", to.URL, match(""))
+	o := w.options(to.URL)
+	o.Jitter = asTheScheduleSays
+	d := w.automatic(o)
+	if _, err := w.db.BreakDestination(t.Context(), crm.ID, "down", noon.Add(time.Hour), store.AuditEntry{Actor: "recall", Action: "destination.break", Subject: "crm"}); err != nil {
+		t.Fatal(err)
+	}
+	must(t, d.live.Renew(t.Context()))
+	waiting := w.arrive("1", "2")
+	if n := len(to.requests()); n != 0 {
+		t.Fatalf("%d requests before anybody sent one", n)
+	}
+	byHand := w.redispatch(d, "crm")
+	first := w.reach(byHand, store.DeliveryWaiting)
+	if first.Tries != 0 || len(first.History) != 1 || first.History[0].Status != 503 {
+		t.Errorf("it used up %d tries: %+v", first.Tries, first.History)
+	}
+	if n := one[int](w, `SELECT probes FROM lanes`); n != 0 || w.stateOf("crm") != store.DestinationBroken {
+		t.Errorf("%d probes counted, and it is %s", n, w.stateOf("crm"))
+	}
+	again, err := d.Redispatch(t.Context(), store.Redispatch{EventID: byHand.EventID, Destination: "crm", By: "anna"})
+	must(t, err)
+	w.reach(again, store.DeliverySucceeded)
+	for _, delivery := range waiting {
+		w.reach(delivery, store.DeliverySucceeded)
+	}
+	if w.stateOf("crm") != store.DestinationActive {
+		t.Errorf("it is %s", w.stateOf("crm"))
+	}
+}
+
+// TestPausedByHand: what a person sends to a paused destination waits until it is resumed.
+func TestPausedByHand(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(200))
+	crm := w.destination("crm", to.URL, func(d *store.Destination) { d.State = store.DestinationPaused })
+	d := w.automatic(w.options(to.URL))
+	delivery := w.redispatch(d, "crm")
+	if StandstillWords(crm) == "" {
+		t.Error("nobody says that it waits")
+	}
+	d.wake(crm.ID)
+	if got := w.find(delivery); got.State != store.DeliveryPending || got.Attempts != 0 || len(to.requests()) != 0 {
+		t.Errorf("%+v", got)
+	}
+	_, err := w.db.SetDestinationState(t.Context(), crm.ID, store.DestinationActive, "")
+	must(t, err)
+	must(t, d.live.Renew(t.Context()))
+	w.reach(delivery, store.DeliverySucceeded)
+}

@@ -15,8 +15,6 @@ import (
 var (
 	// ErrRejected: the event was not proven genuine, neither when it came nor since.
 	ErrRejected = errors.New("a rejected event was not proven genuine, so it is not sent on; if it is genuine, correct the secret or the settings of its source, then re-verify it")
-	// ErrNotActive: the destination is paused or broken.
-	ErrNotActive = errors.New("nothing is sent to it until it is active again")
 )
 
 // StaleError: newer events of the entity are there, so the event would put an old state over a new one. Whoever asked may send
@@ -50,12 +48,24 @@ func NewerWords(n store.Newer) string {
 	return words + " was not delivered there"
 }
 
+// StandstillWords says what becomes of a delivery to a destination that is not active; "" where it is.
+func StandstillWords(d *store.Destination) string {
+	switch d.State {
+	case store.DestinationPaused:
+		return "it is paused, so the delivery waits until somebody resumes it"
+	case store.DestinationBroken:
+		return "it is broken, so the delivery is tried once at once: if that succeeds, the destination is active again, and all that waits for it goes out; if not, it waits with the others"
+	}
+	return ""
+}
+
 // ErrNoReason: to send an event though newer ones exist takes a reason.
 var ErrNoReason = errors.New("sending an older state over a newer one takes a reason")
 
 // Redispatch makes a manual delivery of one event to one destination, with an audit entry and its job, in one transaction.
-// Events that are not accepted now, by their latest re-verification, are refused with ErrRejected, a destination that is not active with ErrNotActive; an event or a
-// destination that is not there is store.ErrNotFound, and the error names it. Where newer events of the entity exist, it is a
+// Events that are not accepted now, by their latest re-verification, are refused with ErrRejected; an event or a
+// destination that is not there is store.ErrNotFound, and the error names it. To a paused destination the delivery waits until
+// it is resumed; to a broken one it is tried once at once, which shows whether the destination is back (StandstillWords). Where newer events of the entity exist, it is a
 // *StaleError, unless the wish is to send it anyway, with a reason (ErrNoReason).
 func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error) {
 	event, err := d.db.FindEvent(ctx, r.EventID)
@@ -73,9 +83,6 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 	if err != nil {
 		return nil, err
 	}
-	if destination.State != store.DestinationActive {
-		return nil, fmt.Errorf("the destination %q is %s: %w", destination.Name, destination.State, ErrNotActive)
-	}
 	newer, err := d.db.FindNewer(ctx, event, destination.ID)
 	switch {
 	case err != nil:
@@ -86,6 +93,9 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 		return nil, fmt.Errorf("event %s: %w", r.EventID, ErrNoReason)
 	}
 	detail := map[string]any{"destination": destination.Name}
+	if destination.State != store.DestinationActive {
+		detail["state"] = destination.State
+	}
 	if newer.Count > 0 {
 		detail["newer"] = newer.Count
 	}

@@ -25,6 +25,13 @@ import (
 // noon is when tests happen.
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // clock is the time of a test.
 type clock struct {
 	mu sync.Mutex

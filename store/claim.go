@@ -32,13 +32,13 @@ const largeBody = 32 << 10
 // ClaimDeliveries begins an attempt of deliveries that are due, for whoever comes first: each is given to one instance. Retries
 // and what another instance left behind come before what is new. What was left behind has its lost attempt written down.
 //
-// It returns none for a destination that is paused or removed by now, and for a broken one a single delivery when a probe is
-// due. The destination's rate, its concurrency and its order hold over all instances; next is when a limit allows the
+// It returns none for a destination that is paused or removed by now, and for a broken one a single delivery: when a probe is
+// due, and otherwise only what somebody has just sent by hand. The destination's rate, its concurrency and its order hold over all instances; next is when a limit allows the
 // next one, zero where it is not a limit that kept them from being more.
 func (db *DB) ClaimDeliveries(ctx context.Context, c Claim) (claimed []*Claimed, next time.Time, err error) {
 	now := db.Now()
 	if !c.Destination.guarded() {
-		claimed, err = db.claim(ctx, db.sending, c, c.Limit, now)
+		claimed, err = db.claim(ctx, db.sending, c, c.Limit, false, now)
 	} else {
 		err = pgx.BeginFunc(ctx, db.sending, func(tx pgx.Tx) error {
 			claimed, next, err = db.claimGuarded(ctx, tx, c, now)
@@ -58,25 +58,37 @@ func (d *Destination) guarded() bool {
 
 // claimSQL looks at each state by itself, because the index begins with it. FOR UPDATE SKIP LOCKED is what shares the work out.
 var claimSQL = `
-	WITH lane AS MATERIALIZED (
-		SELECT FROM destinations WHERE id = $1 AND removed_at IS NULL AND (state = 'active' OR $7 AND state = 'broken')
+	WITH lane AS MATERIALIZED (` + laneSQL + `
 	), waiting AS (` + dueSQL("waiting", "$3") + `
 	), expired AS (` + dueSQL("sending", "$3 - (SELECT count(*) FROM waiting)") + `
 	), pending AS (` + dueSQL("pending", "$3 - (SELECT count(*) FROM waiting) - (SELECT count(*) FROM expired)") + `
 	), lost AS (
 		INSERT INTO attempts (event_id, delivery_id, number, started_at, request_url, request_header)
-		SELECT event_id, id, attempts, coalesce(attempt_at, $2), $5, '' FROM expired WHERE attempts > 0
+		SELECT event_id, id, attempts, coalesce(attempt_at, $2), $7, '' FROM expired WHERE attempts > 0
 		ON CONFLICT DO NOTHING
 	), due AS (
 		SELECT event_id, id FROM waiting UNION ALL SELECT event_id, id FROM expired UNION ALL SELECT event_id, id FROM pending
-	), claimed AS (
+	)` + beginSQL
+
+// claimByHandSQL finds only what somebody has just sent by hand: it does not wait for a probe.
+var claimByHandSQL = `
+	WITH lane AS MATERIALIZED (` + laneSQL + `
+	), due AS (` + dueSQL("pending' AND trigger = 'manual", "$3") + `
+	)` + beginSQL
+
+// laneSQL is a row where the destination may be sent to.
+const laneSQL = `
+		SELECT FROM destinations WHERE id = $1 AND removed_at IS NULL AND (state = 'active' OR $6 AND state = 'broken')`
+
+// beginSQL begins an attempt of what is due.
+const beginSQL = `, claimed AS (
 		UPDATE deliveries d
 		SET state = 'sending', attempts = d.attempts + 1, attempt_at = $2, next_attempt_at = $4
 		FROM due
 		WHERE d.event_id = due.event_id AND d.id = due.id AND d.event_id = ANY(ARRAY(SELECT event_id FROM due)) -- by its key in any plan
 		RETURNING d.event_id, d.id, d.trigger, d.attempts, d.tries, d.requested_by, d.reason, d.created_at, coalesce(d.entity, ''), coalesce(d.replay_id, 0)
 	)
-	SELECT c.*, e.source_id, e.header, CASE WHEN e.size < $6 THEN e.body END, e.size >= $6, e.entity_type, e.callback_type, e.entity_id, e.api_version
+	SELECT c.*, e.source_id, e.header, CASE WHEN e.size < $5 THEN e.body END, e.size >= $5, e.entity_type, e.callback_type, e.entity_id, e.api_version
 	FROM claimed c LEFT JOIN LATERAL (SELECT * FROM events WHERE id = c.event_id LIMIT 1) e ON true`
 
 // dueSQL finds what is due in a state. What is kept in order and has an earlier one before it is not.
@@ -94,9 +106,12 @@ const earlierSQL = `
 	WHERE b.destination_id = d.destination_id AND b.entity = d.entity AND b.event_id < d.event_id
 	AND b.state IN ('pending', 'sending', 'waiting')`
 
-func (db *DB) claim(ctx context.Context, q querier, c Claim, limit int, now time.Time) ([]*Claimed, error) {
-	rows, err := q.Query(ctx, claimSQL, c.Destination.ID, now, limit, now.Add(c.Lease), PlainURL(c.Destination.URL), largeBody,
-		c.Destination.State == DestinationBroken)
+func (db *DB) claim(ctx context.Context, q querier, c Claim, limit int, byHand bool, now time.Time) ([]*Claimed, error) {
+	sql, args := claimSQL, []any{c.Destination.ID, now, limit, now.Add(c.Lease), largeBody, c.Destination.State == DestinationBroken, PlainURL(c.Destination.URL)}
+	if byHand {
+		sql, args = claimByHandSQL, args[:6]
+	}
+	rows, err := q.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +148,14 @@ func (db *DB) claimGuarded(ctx context.Context, tx pgx.Tx, c Claim, now time.Tim
 	if err != nil {
 		return nil, next, err
 	}
-	limit, probe := c.Limit, false
+	limit, probe, byHand := c.Limit, false, false
 	switch l.state {
 	case DestinationActive:
 	case DestinationBroken:
-		if l.probeAt != nil && l.probeAt.After(now) {
-			return nil, *l.probeAt, nil
-		}
 		limit, probe = 1, true
+		if l.probeAt != nil && l.probeAt.After(now) {
+			probe, byHand, next = false, true, *l.probeAt
+		}
 	default:
 		return nil, next, nil
 	}
@@ -148,7 +163,7 @@ func (db *DB) claimGuarded(ctx context.Context, tx pgx.Tx, c Claim, now time.Tim
 		limit = min(limit, most-l.sending)
 	}
 	rate := rateOf(c.Destination.MaxRate, l.rateAt, now)
-	if limit = min(limit, rate.tokens); rate.tokens == 0 {
+	if limit = min(limit, rate.tokens); rate.tokens == 0 && !byHand {
 		next = rate.allows(0)
 	}
 	if limit <= 0 {
@@ -159,7 +174,7 @@ func (db *DB) claimGuarded(ctx context.Context, tx pgx.Tx, c Claim, now time.Tim
 			return nil, next, err
 		}
 	}
-	if claimed, err = db.claim(ctx, tx, c, limit, now); err != nil || len(claimed) == 0 {
+	if claimed, err = db.claim(ctx, tx, c, limit, byHand, now); err != nil || len(claimed) == 0 {
 		return nil, next, err
 	}
 	var probeAt, rateAt *time.Time
@@ -170,7 +185,7 @@ func (db *DB) claimGuarded(ctx context.Context, tx pgx.Tx, c Claim, now time.Tim
 	if c.Destination.MaxRate > 0 {
 		at := rate.after(len(claimed))
 		rateAt = &at
-		if len(claimed) == rate.tokens {
+		if len(claimed) == rate.tokens && !byHand {
 			next = rate.allows(len(claimed))
 		}
 	}

@@ -57,8 +57,14 @@ func (c *eventRedispatchCmd) Run(ctx context.Context, a *app) error {
 				return err
 			}
 		}
-		if _, err := findDestination(ctx, db, c.To); err != nil {
+		to, err := findDestination(ctx, db, c.To)
+		if err != nil {
 			return err
+		}
+		if words := dispatch.StandstillWords(to); words != "" {
+			if _, err := fmt.Fprintf(a.out, "About %s: %s. See recall destination show %[1]s.\n", to.Name, words); err != nil {
+				return err
+			}
 		}
 		dispatcher, err := dispatch.New(db, dispatch.Options{Log: a.log, Now: a.now}) // without workers: it only enqueues
 		if err != nil {

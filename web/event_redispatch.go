@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"recall/store"
@@ -16,28 +15,17 @@ const maxReason = 500
 // redispatchView is the form that sends an event again, or why it cannot be.
 type redispatchView struct {
 	URL          string
-	Destinations []destinationChoice
+	Destinations []choice
 	Why          string // why it is not possible; "" when it is
 	Rejected     bool   // it is not even shown
-}
-
-// destinationChoice is a destination in the form; one that is not active cannot be chosen.
-type destinationChoice struct {
-	choice
-	Active bool
 }
 
 // newRedispatchView makes the form for an event that is accepted by now, or is not.
 func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Destination, role string) redispatchView {
 	v := redispatchView{URL: eventURL(e.ID) + "/redispatch", Rejected: !accepted}
 	for _, d := range destinations {
-		word, active := d.Name, d.State == store.DestinationActive
-		if !active {
-			word += " (" + string(d.State) + ")"
-		}
-		v.Destinations = append(v.Destinations, destinationChoice{choice{d.Name, word}, active})
+		v.Destinations = append(v.Destinations, destinationChoice(d))
 	}
-	inactive := !slices.ContainsFunc(v.Destinations, func(d destinationChoice) bool { return d.Active })
 	switch {
 	case !accepted:
 		v.Why = "A rejected event was not proven genuine, so it is not sent on. If it is genuine, mend the cause and check it again."
@@ -45,8 +33,6 @@ func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Dest
 		v.Why = "There is no destination yet. An admin may add one under Destinations."
 	case role == string(store.RoleViewer):
 		v.Why = "Your role is viewer. An operator or admin may send events again."
-	case inactive:
-		v.Why = "No destination is active, so nothing can be sent."
 	}
 	return v
 }
@@ -81,9 +67,6 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("finding destination: %w", err)
 	}
-	if destination.State != store.DestinationActive {
-		return mistake("The destination " + to + " is " + string(destination.State) + ": nothing is sent to it until it is active again.")
-	}
 	anyway := r.PostForm.Get("anyway") != ""
 	newer, err := s.DB.FindNewer(r.Context(), e, destination.ID)
 	if err != nil {
@@ -98,7 +81,11 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("redispatching event %s to %s: %w", e.ID, to, err)
 	}
-	if err := s.flash(w, r, "Sending to "+to+". The delivery below shows how it goes."); err != nil {
+	message := "Sending to " + to + ". The delivery below shows how it goes."
+	if words := standstillWords(destination); words != "" {
+		message = "It is in the queue to " + to + ". " + words
+	}
+	if err := s.flash(w, r, message); err != nil {
 		return fmt.Errorf("keeping a message: %w", err)
 	}
 	http.Redirect(w, r, eventURL(e.ID)+"#deliveries", http.StatusSeeOther)
@@ -127,18 +114,6 @@ func (s *server) newRedispatchStaleView(r *http.Request, e *store.Event, to, rea
 		Newest: link{n.Newest.String(), eventURL(n.Newest)}, SendNewest: eventURL(n.Newest) + "/redispatch",
 		SendAnyway: eventURL(e.ID) + "/redispatch", Destination: to, Reason: reason, NoReason: anyway,
 	}
-	count := plural(n.Count, "newer event", "newer events")
-	if n.Count >= store.MostNewer {
-		count = "At least " + count
-	}
-	v.Words = count + " of this entity came since"
-	switch {
-	case !n.NewestDelivered.IsZero():
-		v.Has = "The newest was delivered to " + to + " " + age(n.NewestDelivered, v.Now) + "."
-	case n.Delivered > 0:
-		v.Has = "The newest was not delivered to " + to + ", but " + plural(n.Delivered, "other was", "others were") + "."
-	default:
-		v.Has = "None of them was delivered to " + to + "."
-	}
+	v.Words, v.Has = newerWords(n, to, v.Now)
 	return v
 }

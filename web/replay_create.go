@@ -45,11 +45,7 @@ func (s *server) newReplayCreateView(r *http.Request) (replayCreateView, error) 
 	}
 	v := replayCreateView{page: s.newReplayPage(r, "Plan a replay"), Rate: usualRate, Canary: usualCanary, StopAbove: usualStopAbove}
 	for _, d := range destinations {
-		word := d.Name
-		if d.State != store.DestinationActive {
-			word += " (" + string(d.State) + ")"
-		}
-		v.Destinations = append(v.Destinations, choice{d.Name, word})
+		v.Destinations = append(v.Destinations, destinationChoice(d))
 	}
 	return v, nil
 }

@@ -135,23 +135,6 @@ func TestReverifyIsRefused(t *testing.T) {
 	}
 }
 
-func TestRedispatchToWhatIsNotActive(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	_, err := s.db.SetDestinationState(t.Context(), s.crm.ID, store.DestinationPaused, "")
-	must(t, err)
-	e := s.record(t, customerBody)
-	v := s.as(t, "anna")
-	path := "/events/" + e.ID.String()
-	if text := v.show(path).one(t, "#redispatch-why").text(); !strings.Contains(text, "No destination is active") {
-		t.Errorf("the page says %q", text)
-	}
-	a := v.post(path+"/redispatch", url.Values{"destination": {"crm"}})
-	if text := a.page().one(t, "main").text(); a.StatusCode != http.StatusBadRequest || !strings.Contains(text, "The destination crm is paused") || len(s.sent.asked()) != 0 {
-		t.Errorf("%s: %q", a.Status, text)
-	}
-}
-
 func TestReverifyRun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -88,6 +88,8 @@ func (s *server) routes() []route {
 		{"GET /reverify/{id}", viewer, s.reverifyShow},
 		{"POST /reverify/{id}/start", operator, s.reverifyStart},
 		{"POST /reverify/{id}/cancel", operator, s.reverifyCancel},
+		{"GET /redispatch/new", operator, s.redispatchNew},
+		{"POST /redispatch", operator, s.redispatchSome},
 		{"GET /replays", viewer, s.replayList},
 		{"POST /replays", operator, s.replayCreate},
 		{"GET /replays/new", operator, s.replayNew},

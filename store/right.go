@@ -33,3 +33,29 @@ var rightsOf = map[Role][]Right{
 func (r Role) May(do Right) bool {
 	return slices.Contains(rightsOf[r], do)
 }
+
+// RolesWith returns the roles that may do something, the least first.
+func RolesWith(do Right) []Role {
+	var with []Role
+	for _, r := range Roles {
+		if r.May(do) {
+			with = append(with, r)
+		}
+	}
+	return with
+}
+
+// Words say what a right allows, after "may".
+func (r Right) Words() string { return wordsOfRights[r] }
+
+var wordsOfRights = map[Right]string{
+	RightMetadata:   "see what came, when, from where, and the settings without secrets",
+	RightPayloads:   "see bodies and headers, with what is personal masked",
+	RightReveal:     "see what is masked, for a reason and a limited time",
+	RightRedispatch: "send again, verify again, replay, send test callbacks",
+	RightExport:     "take many events away at once",
+	RightAudit:      "read the audit list",
+	RightSettings:   "change sources, destinations, secrets, retention, masking and alerts",
+	RightUsers:      "let users in, and change what they may do",
+	RightErase:      "destroy what is held about a person",
+}

@@ -52,14 +52,14 @@ func (db *DB) UpdateView(ctx context.Context, user *User, v *SavedView) error {
 	tag, err := db.pool.Exec(ctx, `
 		UPDATE saved_views
 		SET name = @name, shared = @shared, filter = @filter, columns = @columns, zone = @zone, updated_at = @now
-		WHERE id = @id AND `+mayChangeView, v.args(pgx.NamedArgs{"id": v.ID, "user": user.ID, "admin": user.Role == RoleAdmin, "now": db.Now()}))
+		WHERE id = @id AND `+mayChangeView, v.args(pgx.NamedArgs{"id": v.ID, "user": user.ID, "admin": user.Role.May(RightSettings), "now": db.Now()}))
 	return changedView(v.ID, tag.RowsAffected(), err)
 }
 
 // RemoveView forgets a view; who began with it begins with all events. ErrNotFound as in UpdateView.
 func (db *DB) RemoveView(ctx context.Context, user *User, id int64) error {
 	tag, err := db.pool.Exec(ctx, `DELETE FROM saved_views WHERE id = @id AND `+mayChangeView,
-		pgx.NamedArgs{"id": id, "user": user.ID, "admin": user.Role == RoleAdmin})
+		pgx.NamedArgs{"id": id, "user": user.ID, "admin": user.Role.May(RightSettings)})
 	return changedView(id, tag.RowsAffected(), err)
 }
 

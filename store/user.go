@@ -12,6 +12,9 @@ const (
 	RoleAdmin    Role = "admin"
 )
 
+// Roles are all of them, each with what the one before it may do, and more.
+var Roles = []Role{RoleViewer, RoleAuditor, RoleOperator, RoleAdmin}
+
 // User is someone who may log in.
 type User struct {
 	ID           int64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -26,11 +27,10 @@ func ValidateUserName(name string) error {
 
 // Validate tells whether there is such a role.
 func (r Role) Validate() error {
-	switch r {
-	case RoleViewer, RoleOperator, RoleAdmin:
+	if slices.Contains(Roles, r) {
 		return nil
 	}
-	return fmt.Errorf("the role %.80q must be one of %s, %s, %s", string(r), RoleViewer, RoleOperator, RoleAdmin)
+	return fmt.Errorf("the role %.80q must be one of %s, %s, %s, %s", string(r), RoleViewer, RoleAuditor, RoleOperator, RoleAdmin)
 }
 
 // CreateUser adds a user, with the password hashed by argon2id. Names that differ in case only are the same: ErrExists.

@@ -86,7 +86,7 @@ func (s *server) destinationShow(w http.ResponseWriter, r *http.Request) error {
 func newDestinationShowView(p page, d *store.Destination, open openDeliveries, attempts []store.LastAttempt) destinationShowView {
 	v := destinationShowView{
 		page: p, Destination: newDestinationView(d, open, p.Now), Own: len(d.Secrets) > 0, Receiver: string(d.Signing),
-		MayTest: !d.Unreadable && (p.mayChange() || p.Role == string(store.RoleOperator)), RevealURL: destinationURL(d.Name) + "/reveal",
+		MayTest: !d.Unreadable && p.maySend(), RevealURL: destinationURL(d.Name) + "/reveal",
 	}
 	good := 0
 	for _, a := range attempts {

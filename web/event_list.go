@@ -200,8 +200,8 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	}
 	v.Days = eventDays(events.Events, q, v.Now, h)
 	v.Count = len(events.Events)
-	v.MayExport = v.Role != string(store.RoleViewer)
-	v.Reverify = v.Role != string(store.RoleViewer) &&
+	v.MayExport = v.mayExport()
+	v.Reverify = v.maySend() &&
 		slices.ContainsFunc(events.Events, func(e store.EventSummary) bool { return e.Verdict != verify.Verified })
 
 	firstPage := q.Before == [16]byte{} && q.After == [16]byte{} || !events.Newer && len(events.Events) > 0

@@ -1381,7 +1381,7 @@ func marked(v eventListView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		if v.Role != "viewer" {
+		if v.maySend() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 118, "<button class=\"button small\" type=\"submit\" formaction=\"/redispatch/new\" title=\"Send them to a destination again: the marked events, or else all that the filter finds, by a replay\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

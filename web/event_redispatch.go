@@ -31,8 +31,8 @@ func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Dest
 		v.Why = "A rejected event was not proven genuine, so it is not sent on. If it is genuine, mend the cause and check it again."
 	case len(destinations) == 0:
 		v.Why = "There is no destination yet. An admin may add one under Destinations."
-	case role == string(store.RoleViewer):
-		v.Why = "Your role is viewer. An operator or admin may send events again."
+	case !store.Role(role).May(store.RightRedispatch):
+		v.Why = mayNot(role, store.RightRedispatch, "send events again")
 	}
 	return v
 }

@@ -55,8 +55,8 @@ func newReverifyView(e *store.Event, source *store.Source, list []store.Reverifi
 		v.Why = "The body was too large to be kept, so there is nothing to check."
 	case source.Slug == "" || !source.RemovedAt.IsZero():
 		v.Why = "The source was removed, so there are no settings to check it by."
-	case p.Role == string(store.RoleViewer):
-		v.Why = "Your role is viewer. An operator or admin may check events again."
+	case !p.maySend():
+		v.Why = p.maySendNot("check events again")
 	}
 	v.Release = whyNoRelease(e, list, arrivals)
 	return v

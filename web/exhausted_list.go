@@ -66,7 +66,7 @@ func (s *server) exhaustedList(w http.ResponseWriter, r *http.Request) error {
 
 // newExhaustedList sorts the groups to their destinations, in the order in which they come.
 func newExhaustedList(p page, groups []store.ExhaustedGroup, only string) exhaustedListView {
-	v := exhaustedListView{page: p, Only: cut(only, 63), MayAct: p.Role == string(store.RoleOperator) || p.mayChange(), Batch: grouped(exhaustedBatch)}
+	v := exhaustedListView{page: p, Only: cut(only, 63), MayAct: p.maySend(), Batch: grouped(exhaustedBatch)}
 	at := map[int64]int{}
 	counts := map[int64]int{}
 	total := 0

@@ -123,7 +123,7 @@ func (s *server) failureList(w http.ResponseWriter, r *http.Request) error {
 }
 
 func newFailureListView(p page, q failureQuery, failures []store.Failure, sources []*store.Source, unknown []store.UnknownRequest) failureListView {
-	v := failureListView{page: p, Query: q, MayAct: p.Role != string(store.RoleViewer), Lag: lagWords(p.pulse.Counts, p.Now)}
+	v := failureListView{page: p, Query: q, MayAct: p.maySend(), Lag: lagWords(p.pulse.Counts, p.Now)}
 	for _, tab := range []choice{{string(store.FailureOpen), "Open"}, {string(store.FailureAcknowledged), "Acknowledged"}, {string(store.FailureResolved), "Resolved"}, {allStates, "All"}} {
 		v.States = append(v.States, failureTab{tab.Word, failureQuery{tab.Value, q.Source}.url(), q.State == tab.Value})
 	}
@@ -182,7 +182,7 @@ func newFailureRow(f *store.Failure, hasSettings bool, p page) failureRow {
 	if !f.ChangedAt.IsZero() && f.State != store.FailureOpen {
 		row.Changed, row.ChangedAt = f.ChangedBy, newTime(f.ChangedAt, p.Now)
 	}
-	if p.Role == string(store.RoleViewer) {
+	if !p.maySend() {
 		row.ReverifyURL = ""
 		return row
 	}

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-
-	"recall/store"
 )
 
 // page is what every page's view model begins with.
@@ -25,9 +23,6 @@ type page struct {
 	pulse    pulse    // zero where nobody is logged in
 	spool    spoolView
 }
-
-// mayChange tells whether who is logged in may change settings.
-func (p page) mayChange() bool { return p.Role == string(store.RoleAdmin) }
 
 // newPage fills in what does not depend on the page.
 func (s *server) newPage(r *http.Request, title string) page {

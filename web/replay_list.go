@@ -35,7 +35,7 @@ func (s *server) replayList(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := replayListView{page: s.newReplayPage(r, "Replays")}
 	v.Messages = s.takeFlashes(w, r)
-	v.MayCreate = v.Role != string(store.RoleViewer)
+	v.MayCreate = v.maySend()
 	for _, replay := range replays {
 		v.Replays = append(v.Replays, replayRow{
 			URL: replayURL(replay.ID), ID: replay.ID, State: replayMood(replay.State), Destination: link{replay.Destination, "/destinations/" + replay.Destination},

@@ -80,7 +80,7 @@ func newReplayShowView(p page, r *store.Replay, reasonAbove int) replayShowView 
 		By: r.RequestedBy, Reason: r.Reason, Created: newTime(r.CreatedAt, p.Now), Counts: replayCounts(r),
 		Types: typeCounts(r.Counts.Types), Verdicts: namedCounts(r.Counts.Verdicts, func(name string) string { return name }),
 		LeftOut: namedCounts(r.Counts.LeftOut, store.LeftInWords), Skipped: namedCounts(r.Skipped, store.LeftInWords),
-		Passed: r.Passed(), MayChange: p.Role != string(store.RoleViewer), URL: replayURL(r.ID),
+		Passed: r.Passed(), MayChange: p.maySend(), URL: replayURL(r.ID),
 	}
 	if r.StartedAt != nil {
 		v.Started, v.Total = newTime(*r.StartedAt, p.Now), r.Events

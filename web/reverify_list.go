@@ -34,7 +34,7 @@ func (s *server) reverifyList(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := reverifyListView{page: s.newRunPage(r, "Re-verifications")}
-	v.MayCreate = v.Role != string(store.RoleViewer)
+	v.MayCreate = v.maySend()
 	for i := range runs {
 		run := &runs[i]
 		v.Runs = append(v.Runs, runRow{

@@ -75,7 +75,7 @@ func newReverifyShowView(p page, run *store.ReverifyRun, destinations []*store.D
 		page: p, ID: run.ID, State: runMood(run.State), Filter: run.Filter, EventsURL: eventQuery{Text: run.Filter}.url(),
 		Until: exact(run.Until), By: run.RequestedBy, Reason: run.Reason, Created: newTime(run.CreatedAt, p.Now),
 		Checked: run.Checked, Releasable: run.Releasable, Receives: receiversWords(destinations),
-		MayChange: p.Role != string(store.RoleViewer), URL: runURL(run.ID),
+		MayChange: p.maySend(), URL: runURL(run.ID),
 	}
 	if run.FinishedAt != nil {
 		v.Finished = newTime(*run.FinishedAt, p.Now)

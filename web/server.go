@@ -42,15 +42,21 @@ func newServer(o Options) *server {
 	}
 }
 
-// access is who may use a route.
-type access int
+// access is what a route asks for: a right, or less.
+type access string
 
 const (
-	public   access = iota // no session needed, none looked at: works without the database
-	anyone                 // no session needed, but it is looked at
-	viewer                 // any user
-	operator               // operators and admins
-	admin                  // admins: settings and secrets
+	public   access = "public"    // no session needed, none looked at: works without the database
+	anyone   access = "anyone"    // no session needed, but it is looked at
+	loggedIn access = "logged in" // a user of any role, for what is the user's own
+
+	metadata = access(store.RightMetadata)
+	payloads = access(store.RightPayloads)
+	send     = access(store.RightRedispatch)
+	export   = access(store.RightExport)
+	audit    = access(store.RightAudit)
+	settings = access(store.RightSettings)
+	users    = access(store.RightUsers)
 )
 
 type route struct {
@@ -61,105 +67,105 @@ type route struct {
 
 func (s *server) routes() []route {
 	return []route{
-		{"GET /health/details", viewer, s.watched(s.Details)},
-		{"GET /metrics", viewer, s.watched(s.Metrics)},
+		{"GET /health/details", metadata, s.watched(s.Details)},
+		{"GET /metrics", metadata, s.watched(s.Metrics)},
 		{"GET /login", anyone, s.loginShow},
 		{"POST /login", anyone, s.loginCreate},
 		{"GET /login/code", anyone, s.codeShow},
 		{"POST /login/code", anyone, s.codeCheck},
-		{"POST /logout", viewer, s.logout},
-		{"GET /{$}", viewer, s.home},
-		{"GET /events", viewer, s.eventList},
-		{"POST /events/export", operator, s.exportCreate},
-		{"GET /events/suggest", viewer, s.eventSuggest},
-		{"GET /events/tail", viewer, s.eventTail},
-		{"GET /events/{id}", viewer, s.eventShow},
-		{"GET /events/{id}/raw", viewer, s.eventRaw},
-		{"GET /events/_compare", viewer, s.compareAsk}, // no id: none has an underscore
-		{"GET /events/{id}/compare/previous", viewer, s.comparePrevious},
-		{"GET /events/{id}/compare/{other}", viewer, s.compareShow},
-		{"GET /entities/{type}/{id}", viewer, s.entityShow},
-		{"GET /customers/{id}", viewer, s.customerShow},
-		{"POST /events/{id}/redispatch", operator, s.eventRedispatch},
-		{"POST /events/{id}/reverify", operator, s.eventReverify},
-		{"GET /reverify", viewer, s.reverifyList},
-		{"POST /reverify", operator, s.reverifyCreate},
-		{"GET /reverify/new", operator, s.reverifyNew},
-		{"GET /reverify/{id}", viewer, s.reverifyShow},
-		{"POST /reverify/{id}/start", operator, s.reverifyStart},
-		{"POST /reverify/{id}/cancel", operator, s.reverifyCancel},
-		{"GET /redispatch/new", operator, s.redispatchNew},
-		{"POST /redispatch", operator, s.redispatchSome},
-		{"GET /replays", viewer, s.replayList},
-		{"POST /replays", operator, s.replayCreate},
-		{"GET /replays/new", operator, s.replayNew},
-		{"GET /replays/{id}", viewer, s.replayShow},
-		{"POST /replays/{id}/{action}", operator, s.replayChange},
-		{"GET /overview", viewer, s.overviewShow},
-		{"GET /volume", viewer, s.volumeShow},
-		{"GET /failures", viewer, s.failureList},
-		{"POST /failures/{id}/{action}", operator, s.failureChange},
-		{"GET /sources", viewer, s.sourceList},
-		{"POST /sources", admin, s.sourceCreate},
-		{"GET /sources/_new", admin, s.sourceNew}, // no slug: none has an underscore
-		{"GET /sources/{slug}", viewer, s.sourceShow},
-		{"POST /sources/{slug}", admin, s.sourceUpdate},
-		{"GET /sources/{slug}/edit", admin, s.sourceEdit},
-		{"POST /sources/{slug}/enabled", admin, s.sourceEnable},
-		{"POST /sources/{slug}/test", operator, s.sourceTest},
-		{"GET /sources/{slug}/secrets", admin, s.secretNew},
-		{"POST /sources/{slug}/secrets", admin, s.secretCreate},
-		{"GET /sources/{slug}/rotate", admin, s.secretNew},
-		{"POST /sources/{slug}/rotate", admin, s.secretCreate},
-		{"GET /sources/{slug}/secret", admin, s.secretShow},
-		{"POST /sources/{slug}/secret", admin, s.secretValidity},
-		{"POST /sources/{slug}/secret/remove", admin, s.secretRemove},
-		{"GET /sources/{slug}/reveal", admin, s.sourceRevealAsk},
-		{"POST /sources/{slug}/reveal", admin, s.sourceReveal},
-		{"GET /sources/{slug}/unreadable", admin, s.sourceGiveUpAsk},
-		{"POST /sources/{slug}/unreadable", admin, s.sourceGiveUp},
-		{"GET /sources/{slug}/remove", admin, s.sourceRemoveAsk},
-		{"POST /sources/{slug}/remove", admin, s.sourceRemove},
-		{"GET /destinations", viewer, s.destinationList},
-		{"POST /destinations", admin, s.destinationCreate},
-		{"GET /destinations/_new", admin, s.destinationNew}, // no name: none has an underscore
-		{"GET /destinations/{name}", viewer, s.destinationShow},
-		{"POST /destinations/{name}", admin, s.destinationUpdate},
-		{"GET /destinations/{name}/edit", admin, s.destinationEdit},
-		{"POST /destinations/{name}/state", admin, s.destinationState},
-		{"POST /destinations/{name}/test", operator, s.destinationTest},
-		{"GET /destinations/{name}/secret", admin, s.destinationSecretNew},
-		{"POST /destinations/{name}/secret", admin, s.destinationSecretChange},
-		{"GET /destinations/{name}/reveal", admin, s.destinationRevealAsk},
-		{"POST /destinations/{name}/reveal", admin, s.destinationReveal},
-		{"GET /destinations/{name}/remove", admin, s.destinationRemoveAsk},
-		{"POST /destinations/{name}/remove", admin, s.destinationRemove},
-		{"GET /exhausted", viewer, s.exhaustedList},
-		{"POST /exhausted/redispatch", operator, s.exhaustedRedispatch},
-		{"POST /exhausted/let-go", operator, s.exhaustedLetGo},
-		{"GET /audit", operator, s.auditList},
-		{"GET /retention", viewer, s.retentionShow},
-		{"POST /retention", admin, s.retentionSet},
-		{"POST /retention/holds", admin, s.holdCreate},
-		{"POST /retention/holds/{id}/release", admin, s.holdRelease},
-		{"GET /views", viewer, s.viewList},
-		{"POST /views", viewer, s.viewCreate},
-		{"POST /views/{id}", viewer, s.viewUpdate},
-		{"POST /views/{id}/remove", viewer, s.viewRemove},
-		{"POST /views/{id}/start", viewer, s.viewStart},
-		{"GET /account", viewer, s.accountShow},
-		{"POST /account/habits", viewer, s.habitsSet},
-		{"POST /account/password", viewer, s.accountPassword},
-		{"POST /account/sessions", viewer, s.accountSessions},
-		{"POST /account/second-factor/begin", viewer, s.secondFactorBegin},
-		{"POST /account/second-factor", viewer, s.secondFactorConfirm},
-		{"GET /account/second-factor/remove", viewer, s.secondFactorRemoveAsk},
-		{"POST /account/second-factor/remove", viewer, s.secondFactorRemove},
-		{"GET /users", admin, s.userList},
-		{"POST /users", admin, s.userCreate},
-		{"POST /users/{name}/{action}", admin, s.userChange},
-		{"POST /theme", viewer, s.themeSet},
-		{"/", viewer, s.nothingHere},
+		{"POST /logout", loggedIn, s.logout},
+		{"GET /{$}", loggedIn, s.home},
+		{"GET /events", metadata, s.eventList},
+		{"POST /events/export", export, s.exportCreate},
+		{"GET /events/suggest", payloads, s.eventSuggest},
+		{"GET /events/tail", metadata, s.eventTail},
+		{"GET /events/{id}", payloads, s.eventShow},
+		{"GET /events/{id}/raw", payloads, s.eventRaw},
+		{"GET /events/_compare", payloads, s.compareAsk}, // no id: none has an underscore
+		{"GET /events/{id}/compare/previous", payloads, s.comparePrevious},
+		{"GET /events/{id}/compare/{other}", payloads, s.compareShow},
+		{"GET /entities/{type}/{id}", payloads, s.entityShow},
+		{"GET /customers/{id}", payloads, s.customerShow},
+		{"POST /events/{id}/redispatch", send, s.eventRedispatch},
+		{"POST /events/{id}/reverify", send, s.eventReverify},
+		{"GET /reverify", metadata, s.reverifyList},
+		{"POST /reverify", send, s.reverifyCreate},
+		{"GET /reverify/new", send, s.reverifyNew},
+		{"GET /reverify/{id}", metadata, s.reverifyShow},
+		{"POST /reverify/{id}/start", send, s.reverifyStart},
+		{"POST /reverify/{id}/cancel", send, s.reverifyCancel},
+		{"GET /redispatch/new", send, s.redispatchNew},
+		{"POST /redispatch", send, s.redispatchSome},
+		{"GET /replays", metadata, s.replayList},
+		{"POST /replays", send, s.replayCreate},
+		{"GET /replays/new", send, s.replayNew},
+		{"GET /replays/{id}", metadata, s.replayShow},
+		{"POST /replays/{id}/{action}", send, s.replayChange},
+		{"GET /overview", metadata, s.overviewShow},
+		{"GET /volume", metadata, s.volumeShow},
+		{"GET /failures", metadata, s.failureList},
+		{"POST /failures/{id}/{action}", send, s.failureChange},
+		{"GET /sources", metadata, s.sourceList},
+		{"POST /sources", settings, s.sourceCreate},
+		{"GET /sources/_new", settings, s.sourceNew}, // no slug: none has an underscore
+		{"GET /sources/{slug}", metadata, s.sourceShow},
+		{"POST /sources/{slug}", settings, s.sourceUpdate},
+		{"GET /sources/{slug}/edit", settings, s.sourceEdit},
+		{"POST /sources/{slug}/enabled", settings, s.sourceEnable},
+		{"POST /sources/{slug}/test", send, s.sourceTest},
+		{"GET /sources/{slug}/secrets", settings, s.secretNew},
+		{"POST /sources/{slug}/secrets", settings, s.secretCreate},
+		{"GET /sources/{slug}/rotate", settings, s.secretNew},
+		{"POST /sources/{slug}/rotate", settings, s.secretCreate},
+		{"GET /sources/{slug}/secret", settings, s.secretShow},
+		{"POST /sources/{slug}/secret", settings, s.secretValidity},
+		{"POST /sources/{slug}/secret/remove", settings, s.secretRemove},
+		{"GET /sources/{slug}/reveal", settings, s.sourceRevealAsk},
+		{"POST /sources/{slug}/reveal", settings, s.sourceReveal},
+		{"GET /sources/{slug}/unreadable", settings, s.sourceGiveUpAsk},
+		{"POST /sources/{slug}/unreadable", settings, s.sourceGiveUp},
+		{"GET /sources/{slug}/remove", settings, s.sourceRemoveAsk},
+		{"POST /sources/{slug}/remove", settings, s.sourceRemove},
+		{"GET /destinations", metadata, s.destinationList},
+		{"POST /destinations", settings, s.destinationCreate},
+		{"GET /destinations/_new", settings, s.destinationNew}, // no name: none has an underscore
+		{"GET /destinations/{name}", metadata, s.destinationShow},
+		{"POST /destinations/{name}", settings, s.destinationUpdate},
+		{"GET /destinations/{name}/edit", settings, s.destinationEdit},
+		{"POST /destinations/{name}/state", settings, s.destinationState},
+		{"POST /destinations/{name}/test", send, s.destinationTest},
+		{"GET /destinations/{name}/secret", settings, s.destinationSecretNew},
+		{"POST /destinations/{name}/secret", settings, s.destinationSecretChange},
+		{"GET /destinations/{name}/reveal", settings, s.destinationRevealAsk},
+		{"POST /destinations/{name}/reveal", settings, s.destinationReveal},
+		{"GET /destinations/{name}/remove", settings, s.destinationRemoveAsk},
+		{"POST /destinations/{name}/remove", settings, s.destinationRemove},
+		{"GET /exhausted", metadata, s.exhaustedList},
+		{"POST /exhausted/redispatch", send, s.exhaustedRedispatch},
+		{"POST /exhausted/let-go", send, s.exhaustedLetGo},
+		{"GET /audit", audit, s.auditList},
+		{"GET /retention", metadata, s.retentionShow},
+		{"POST /retention", settings, s.retentionSet},
+		{"POST /retention/holds", settings, s.holdCreate},
+		{"POST /retention/holds/{id}/release", settings, s.holdRelease},
+		{"GET /views", metadata, s.viewList},
+		{"POST /views", metadata, s.viewCreate},
+		{"POST /views/{id}", metadata, s.viewUpdate},
+		{"POST /views/{id}/remove", metadata, s.viewRemove},
+		{"POST /views/{id}/start", metadata, s.viewStart},
+		{"GET /account", loggedIn, s.accountShow},
+		{"POST /account/habits", loggedIn, s.habitsSet},
+		{"POST /account/password", loggedIn, s.accountPassword},
+		{"POST /account/sessions", loggedIn, s.accountSessions},
+		{"POST /account/second-factor/begin", loggedIn, s.secondFactorBegin},
+		{"POST /account/second-factor", loggedIn, s.secondFactorConfirm},
+		{"GET /account/second-factor/remove", loggedIn, s.secondFactorRemoveAsk},
+		{"POST /account/second-factor/remove", loggedIn, s.secondFactorRemove},
+		{"GET /users", users, s.userList},
+		{"POST /users", users, s.userCreate},
+		{"POST /users/{name}/{action}", users, s.userChange},
+		{"POST /theme", loggedIn, s.themeSet},
+		{"/", loggedIn, s.nothingHere},
 	}
 }
 
@@ -205,12 +211,8 @@ func (s *server) page(need access, handle func(http.ResponseWriter, *http.Reques
 		case user == nil:
 			s.askToLogIn(w, r)
 			return
-		case need == operator && user.Role == store.RoleViewer:
-			s.fail(w, r, refused("Your role is viewer: you may look at everything, but not send anything. An operator or admin may."))
-			return
-		}
-		if need == admin && user.Role != store.RoleAdmin {
-			s.fail(w, r, refused("Your role is "+string(user.Role)+". Settings and secrets are for admins."))
+		case need != loggedIn && !user.Role.May(store.Right(need)):
+			s.fail(w, r, missingRight(user, store.Right(need)))
 			return
 		}
 		if err := handle(w, r); err != nil {

@@ -85,7 +85,7 @@ func TestSettingsAreForAdmins(t *testing.T) {
 	anna, vera := s.as(t, "anna"), s.as(t, "vera")
 	before, n := s.shop(t), 0
 	for _, r := range s.server.routes() {
-		if r.access != admin {
+		if r.access != settings {
 			continue
 		}
 		n++
@@ -93,7 +93,7 @@ func TestSettingsAreForAdmins(t *testing.T) {
 		path = strings.ReplaceAll(path, "{slug}", "shop")
 		for _, v := range []*visitor{anna, vera} {
 			a := v.do(method, path, url.Values{"what": {"secret"}, "name": {"first"}, "reason": {"because"}, "enabled": {"false"}})
-			if a.StatusCode != http.StatusForbidden || !strings.Contains(a.page().one(t, "main").text(), "for admins") || containsSecret(a.body) {
+			if a.StatusCode != http.StatusForbidden || !strings.Contains(a.page().one(t, "main").text(), "without the right “settings”") || containsSecret(a.body) {
 				t.Errorf("%s: %s: %s", r.pattern, a.Status, a.page().one(t, "main").text())
 			}
 		}

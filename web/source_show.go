@@ -58,7 +58,7 @@ func (s *server) sourceShow(w http.ResponseWriter, r *http.Request) error {
 
 func newSourceShowView(p page, source *store.Source, uses []store.SecretUse, publicURL string) sourceShowView {
 	v := sourceShowView{page: p, Source: newSourceView(source, publicURL, p.Now), Secrets: secretViews(source, uses, p.Now)}
-	v.MayTest = v.Source.Usable && !source.Unreadable && (p.mayChange() || p.Role == string(store.RoleOperator))
+	v.MayTest = v.Source.Usable && !source.Unreadable && p.maySend()
 	v.RevealURL = revealURL(source.Slug, revealBasic, "")
 	for _, h := range source.Headers {
 		v.Headers = append(v.Headers, link{h.Name, revealURL(source.Slug, revealHeader, h.Name)})

@@ -29,8 +29,9 @@ type userRow struct {
 
 // roles are what a user may be.
 var roles = []choice{
-	{string(store.RoleViewer), "viewer: looks at everything"},
-	{string(store.RoleOperator), "operator: also sends events again"},
+	{string(store.RoleViewer), "viewer: looks at events and settings"},
+	{string(store.RoleAuditor), "auditor: also reads the audit list"},
+	{string(store.RoleOperator), "operator: also sends again, exports, reveals"},
 	{string(store.RoleAdmin), "admin: also changes settings and users"},
 }
 

@@ -46,7 +46,7 @@ func viewURL(v *store.SavedView) string {
 func newViewView(v *store.SavedView, user *store.User) viewView {
 	view := viewView{
 		ID: v.ID, Name: v.Name, URL: viewURL(v), Filter: v.Filter, Shared: v.Shared, Start: v.Start,
-		Change: v.OwnerID == user.ID || v.Shared && user.Role == store.RoleAdmin,
+		Change: v.OwnerID == user.ID || v.Shared && user.Role.May(store.RightSettings),
 	}
 	if v.OwnerID != user.ID {
 		view.Owner = v.Owner

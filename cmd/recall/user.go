@@ -23,7 +23,7 @@ type userCmd struct {
 
 type userAddCmd struct {
 	Name         string  `arg:"" help:"Name to log in with."`
-	Role         string  `default:"admin" help:"viewer sees everything, operator also sends events again, admin also manages."`
+	Role         string  `default:"admin" help:"viewer looks at events and settings, auditor also reads the audit list, operator also sends again, exports and reveals, admin also manages."`
 	PasswordFile *string `placeholder:"FILE" help:"Read the password from a file."`
 }
 
@@ -126,7 +126,7 @@ func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
 
 type userRoleCmd struct {
 	Name string `arg:"" help:"The user's name."`
-	Role string `arg:"" help:"viewer sees everything, operator also sends events again, admin also manages."`
+	Role string `arg:"" help:"viewer looks at events and settings, auditor also reads the audit list, operator also sends again, exports and reveals, admin also manages."`
 }
 
 func (c *userRoleCmd) Run(ctx context.Context, a *app) error {

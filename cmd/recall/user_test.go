@@ -55,7 +55,7 @@ func TestUserWrongUse(t *testing.T) {
 	}{
 		"no name":        {"", []string{"add"}, "name"},
 		"wrong name":     {"", []string{"add", "anna smith"}, `the user name "anna smith" must be`},
-		"wrong role":     {"", []string{"add", "anna", "--role", "root"}, `the role "root" must be one of viewer, operator, admin`},
+		"wrong role":     {"", []string{"add", "anna", "--role", "root"}, `the role "root" must be one of viewer, auditor, operator, admin`},
 		"short password": {"short", []string{"add", "anna"}, "the password needs at least 10 characters"},
 		"no password":    {"", []string{"add", "anna"}, "the password needs at least 10 characters"},
 		"two lines":      {"topsecret topsecret\ntopsecret", []string{"add", "anna"}, "on one line"},

@@ -173,7 +173,7 @@ func TestWrongUserSettingsAreRefused(t *testing.T) {
 		"no password":     {"berta", "", store.RoleViewer, "at least 10"},
 		"9 characters":    {"berta", "s3cretäöü", store.RoleViewer, "at least 10"},
 		"1001 characters": {"berta", strings.Repeat("s3cret!", 143) + "s3cr", store.RoleViewer, "at most 1000"},
-		"no role":         {"berta", goodPassword, "", "viewer, operator, admin"},
+		"no role":         {"berta", goodPassword, "", "viewer, auditor, operator, admin"},
 		"unknown role":    {"berta", goodPassword, "root", `"root"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,10 +1,6 @@
 package web
 
-import (
-	"net/http"
-
-	"recall/store"
-)
+import "net/http"
 
 // reverifyListView is the runs, newest first.
 type reverifyListView struct {

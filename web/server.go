@@ -53,7 +53,7 @@ const (
 	metadata = access(store.RightMetadata)
 	payloads = access(store.RightPayloads)
 	send     = access(store.RightRedispatch)
-	export   = access(store.RightExport)
+	exports  = access(store.RightExport)
 	audit    = access(store.RightAudit)
 	settings = access(store.RightSettings)
 	users    = access(store.RightUsers)
@@ -76,7 +76,7 @@ func (s *server) routes() []route {
 		{"POST /logout", loggedIn, s.logout},
 		{"GET /{$}", loggedIn, s.home},
 		{"GET /events", metadata, s.eventList},
-		{"POST /events/export", export, s.exportCreate},
+		{"POST /events/export", exports, s.exportCreate},
 		{"GET /events/suggest", payloads, s.eventSuggest},
 		{"GET /events/tail", metadata, s.eventTail},
 		{"GET /events/{id}", payloads, s.eventShow},

@@ -140,11 +140,13 @@ func New(db *store.DB, o Options) (*Dispatcher, error) {
 	}
 	d.working, d.endWork = context.WithCancel(context.Background())
 	d.sending, d.breakOff = context.WithCancel(context.Background())
+	pool, poll := db.QueuePool()
 	config, err := d.queueConfig(o)
 	if err != nil {
 		return nil, fmt.Errorf("setting up the queue: %w", err)
 	}
-	if d.queue, err = river.NewClient(riverpgxv5.New(db.Pool()), config); err != nil {
+	config.PollOnly = poll
+	if d.queue, err = river.NewClient(riverpgxv5.New(pool), config); err != nil {
 		return nil, fmt.Errorf("setting up the queue: %w", err)
 	}
 	return d, nil

@@ -19,20 +19,11 @@ const (
 // Maintain does the bounded periodic work: partitions ahead, expired arrival groups, old commits, counts
 // finer than is asked for any more, what is not to be kept any longer. One instance does it at a time; for the others it does nothing.
 func (db *DB) Maintain(ctx context.Context) error {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to the database: %w", err)
-	}
-	defer conn.Release()
-	var mine bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockMaintain).Scan(&mine); err != nil {
-		return fmt.Errorf("asking whether another instance does the maintenance: %w", err)
-	}
-	if !mine {
-		return nil
-	}
-	defer unlock(conn, lockMaintain)
+	_, err := db.alone(ctx, lockMaintain, db.maintain)
+	return err
+}
 
+func (db *DB) maintain(ctx context.Context) error {
 	return errors.Join(
 		db.makePartitionsAhead(ctx),
 		db.deleteSome(ctx, "expired arrival groups", `

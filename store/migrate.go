@@ -8,20 +8,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 
 	"recall/migrations"
-)
-
-// Advisory locks of ours, one number per thing that only one instance does at a time.
-const (
-	lockMigrate int64 = 0x72656361_00 + iota // "reca"
-	lockMaintain
-	lockPartitions
 )
 
 // ErrSchemaNewer: a newer Recall has migrated the database.
@@ -33,17 +25,11 @@ var ErrSchemaOlder = errors.New("the database's schema is older than this progra
 // Migrate brings the schema up to date (ours by goose, River's by rivermigrate) under an advisory lock, and makes the
 // partitions for now. It refuses a schema newer than this program with ErrSchemaNewer.
 func (db *DB) Migrate(ctx context.Context) error {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil {
-		return fmt.Errorf("connecting to the database: %w", err)
-	}
-	defer conn.Release()
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, lockMigrate); err != nil {
-		return fmt.Errorf("waiting for another instance that migrates: %w", err)
-	}
-	defer unlock(conn, lockMigrate)
+	return db.afterOthers(ctx, lockMigrate, db.migrate)
+}
 
-	err = db.withGoose(func(goose *goose.Provider) error {
+func (db *DB) migrate(ctx context.Context) error {
+	err := db.withGoose(func(goose *goose.Provider) error {
 		current, target, err := goose.GetVersions(ctx)
 		if err != nil {
 			return fmt.Errorf("reading the schema's version: %w", err)
@@ -71,15 +57,6 @@ func (db *DB) Migrate(ctx context.Context) error {
 		return fmt.Errorf("migrating the queue's tables: %w", err)
 	}
 	return db.makePartitionsAhead(ctx)
-}
-
-// unlock gives an advisory lock back. A connection that cannot say so is closed, which gives it back too.
-func unlock(conn *pgxpool.Conn, key int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, key); err != nil {
-		conn.Conn().Close(ctx)
-	}
 }
 
 // CheckSchema returns ErrSchemaOlder or ErrSchemaNewer where the schema is not this program's.
@@ -138,7 +115,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]MigrationState, error) {
 
 // withGoose lends goose a few of the pool's connections.
 func (db *DB) withGoose(do func(*goose.Provider) error) error {
-	sql := stdlib.OpenDBFromPool(db.pool)
+	sql := stdlib.OpenDBFromPool(db.session)
 	defer sql.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, sql, migrations.FS)
 	if err != nil {
@@ -149,7 +126,7 @@ func (db *DB) withGoose(do func(*goose.Provider) error) error {
 
 func (db *DB) river() (*rivermigrate.Migrator[pgx.Tx], error) {
 	quiet := slog.New(slog.DiscardHandler) // it tells each step; a failed one is returned
-	m, err := rivermigrate.New(riverpgxv5.New(db.pool), &rivermigrate.Config{Logger: quiet})
+	m, err := rivermigrate.New(riverpgxv5.New(db.session), &rivermigrate.Config{Logger: quiet})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the queue's migrations: %w", err)
 	}

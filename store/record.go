@@ -64,6 +64,9 @@ func (db *DB) recordAgain(ctx context.Context, events []*Event) error {
 				return errors.Join(err, found)
 			}
 			if events = rest; len(events) == 0 {
+				if err := db.makeSafe(ctx); err != nil { // they may be of a commit whose wait for a standby was cancelled
+					return fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+				}
 				return nil
 			}
 		case isPg && pg.Code == "23514": // no partition: it was dropped since we looked
@@ -105,9 +108,12 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 		rollback(ctx, conn.Conn())
 		return err
 	}
+	takeWarning(conn.Conn().PgConn())
 	tag, err := conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(rows), copyEventsSQL+"; "+insertCommitSQL(events)+"; COMMIT")
 	var pg *pgconn.PgError
 	switch {
+	case err == nil && tag.String() == "COMMIT" && takeWarning(conn.Conn().PgConn()):
+		return db.resolve(ctx, events, xid, errNotReplicated)
 	case err == nil && tag.String() == "COMMIT":
 		hooked.committed()
 		return nil
@@ -180,7 +186,8 @@ const resolveWait = 2 * time.Second
 var errNotCommitted = errors.New("events were not committed")
 
 // resolve finds out what became of a commit whose answer was lost. While the transaction may still be going on, which
-// PostgreSQL tells by its id, it is waited for; then the events are there or they are not.
+// PostgreSQL tells by its id, it is waited for; then the events are there or they are not. That they are there is not enough:
+// the wait for a standby may have been cut short.
 func (db *DB) resolve(ctx context.Context, events []*Event, xid string, lost error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveWait)
 	defer cancel()
@@ -191,9 +198,10 @@ func (db *DB) resolve(ctx context.Context, events []*Event, xid string, lost err
 			var there int
 			err = db.pool.QueryRow(ctx, `SELECT count(*) FROM events WHERE id = ANY($1)`, ids(events)).Scan(&there)
 			if err == nil && there == len(events) {
-				return nil
-			}
-			if err == nil {
+				if err = db.makeSafe(ctx); err == nil {
+					return nil
+				}
+			} else if err == nil {
 				return fmt.Errorf("%w: %w", errNotCommitted, lost)
 			}
 		}

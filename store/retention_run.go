@@ -54,20 +54,20 @@ type retention struct {
 }
 
 func (db *DB) runRetention(ctx context.Context, actor string, until time.Time) error {
-	conn, err := db.pool.Acquire(ctx)
+	r := &retention{DB: db, actor: actor, until: until, now: db.Now().UTC()}
+	mine, err := db.alone(ctx, lockRetentionRun, r.run)
+	if err == nil && !mine {
+		return ErrRetentionRuns
+	}
+	return err
+}
+
+func (r *retention) run(ctx context.Context) error {
+	conn, err := r.session.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
 	defer conn.Release()
-	var mine bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockRetentionRun).Scan(&mine); err != nil {
-		return fmt.Errorf("asking whether something is being removed: %w", err)
-	}
-	if !mine {
-		return ErrRetentionRuns
-	}
-	defer unlock(conn, lockRetentionRun)
-	r := &retention{DB: db, actor: actor, until: until, now: db.Now().UTC()}
 	for _, step := range []func(context.Context, *pgxpool.Conn) error{r.finish, r.read, r.weeks, r.attempts, r.audit, r.search} {
 		if err := step(ctx, conn); err != nil {
 			return fmt.Errorf("removing what is not to be kept any longer: %w", err)

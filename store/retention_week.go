@@ -93,7 +93,7 @@ func (r *retention) finish(ctx context.Context, conn *pgxpool.Conn) error {
 // drop removes the partitions of a week that was decided on.
 func (r *retention) drop(ctx context.Context, conn *pgxpool.Conn, week time.Time) error {
 	for _, table := range weekTables {
-		if err := dropPartition(ctx, conn, table, week); err != nil {
+		if err := r.dropPartition(ctx, conn, table, week); err != nil {
 			return err
 		}
 	}
@@ -121,7 +121,7 @@ func (r *retention) search(ctx context.Context, conn *pgxpool.Conn) error {
 			if err := r.over(ctx); err != nil {
 				return err
 			}
-			if err := dropPartition(ctx, conn, table, week); err != nil {
+			if err := r.dropPartition(ctx, conn, table, week); err != nil {
 				return err
 			}
 		}
@@ -131,7 +131,7 @@ func (r *retention) search(ctx context.Context, conn *pgxpool.Conn) error {
 
 // dropPartition takes a partition out of its table without stopping who writes to it, and drops it. Whatever a run before came
 // to, it goes on from there.
-func dropPartition(ctx context.Context, conn *pgxpool.Conn, table string, week time.Time) error {
+func (r *retention) dropPartition(ctx context.Context, conn *pgxpool.Conn, table string, week time.Time) error {
 	name := partitionName(table, week)
 	var pending *bool
 	err := conn.QueryRow(ctx, `
@@ -144,7 +144,11 @@ func dropPartition(ctx context.Context, conn *pgxpool.Conn, table string, week t
 		return fmt.Errorf("looking for %s: %w", name, err)
 	}
 	// Names are made of our own constants and numbers. DETACH … CONCURRENTLY must stand alone, outside of a transaction.
-	statements := []string{fmt.Sprintf("SET lock_timeout = %d", detachWait.Milliseconds())}
+	var statements []string
+	if r.pooler != pooledOnly { // there it would be set on whichever connection; DETACH … CONCURRENTLY stops nobody while it waits
+		statements = append(statements, fmt.Sprintf("SET lock_timeout = %d", detachWait.Milliseconds()))
+		defer resetLockTimeout(ctx, conn)
+	}
 	switch {
 	case pending == nil: // detached already
 	case *pending:
@@ -153,17 +157,18 @@ func dropPartition(ctx context.Context, conn *pgxpool.Conn, table string, week t
 		statements = append(statements, fmt.Sprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY", table, name))
 	}
 	statements = append(statements, "DROP TABLE "+name)
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveWait)
-		defer cancel()
-		if _, err := conn.Exec(ctx, "RESET lock_timeout"); err != nil {
-			conn.Conn().Close(ctx)
-		}
-	}()
 	for _, sql := range statements {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			return fmt.Errorf("dropping %s (%s): %w", name, sql, err)
 		}
 	}
 	return nil
+}
+
+func resetLockTimeout(ctx context.Context, conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveWait)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "RESET lock_timeout"); err != nil {
+		conn.Conn().Close(ctx)
+	}
 }

@@ -54,7 +54,7 @@ func (db *DB) CommittedSince(ctx context.Context, cursor string, limit int) (ids
 		}
 	}
 	limit = clampLimit(limit)
-	err = db.read(ctx, func(tx pgx.Tx) error {
+	err = db.read(OnPrimary(ctx), func(tx pgx.Tx) error {
 		// Below oldest, every transaction is over: no commit can be added there any more. newest is still to come.
 		var oldest, newest uint64
 		err := tx.QueryRow(ctx, `SELECT pg_snapshot_xmin(now), pg_snapshot_xmax(now) FROM pg_current_snapshot() now`).Scan(&oldest, &newest)

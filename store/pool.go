@@ -51,6 +51,8 @@ type URLs struct {
 	// Direct is the way past a pooler in transaction mode, such as PgBouncer, which Database leads through then. NoDirect:
 	// there is a pooler and no way past it, so that what would listen asks again and again. "": there is no pooler.
 	Direct string
+	// Read is a standby that reads of pages may go to (OnStandby). "": there is none.
+	Read string
 }
 
 // pooler is what stands between us and PostgreSQL.
@@ -135,6 +137,15 @@ func OpenURLs(ctx context.Context, urls URLs, key seal.Key, log *slog.Logger) (d
 		direct.MaxConns = maxSessions
 		direct.ConnConfig.RuntimeParams[idleSetting] = stillAfter
 		db.session = open(direct)
+	}
+	if urls.Read != "" {
+		read, wrong := poolConfig("RECALL_DATABASE_READ_URL", urls.Read)
+		if wrong != nil {
+			err = wrong
+			return nil, err
+		}
+		read.ConnConfig.DefaultQueryExecMode = config.ConnConfig.DefaultQueryExecMode // a pooler may be before it, too
+		db.standby = &standby{pool: open(read)}
 	}
 	if err != nil {
 		return nil, err

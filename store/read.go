@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // readTime is how long one query of a page may take.
@@ -24,23 +25,39 @@ var beginRead = fmt.Sprintf(`
 	SET LOCAL statement_timeout = %d;
 	SET LOCAL plan_cache_mode = force_custom_plan`, readTime.Milliseconds())
 
-// read runs the queries of one page, so that the page agrees with itself. ErrTooSlow when one of them takes too long.
-// Connections that died while they were idle, as all have when the database was started again, are left for a living one.
+// read runs the queries of one page, so that the page agrees with itself. ErrTooSlow when one of them takes too long. They
+// go to the standby where the context allows it (OnStandby) and it is near enough; ErrStandby where it broke them off.
 func (db *DB) read(ctx context.Context, queries func(tx pgx.Tx) error) error {
-	begun := false
+	if s := db.standbyFor(ctx); s != nil {
+		begun, err := readFrom(ctx, s.pool, queries)
+		if err == nil || ctx.Err() != nil || !isFault(err) {
+			return err
+		}
+		s.distrust(db.Now(), err)
+		if begun { // what it has answered so far cannot be taken back
+			return fmt.Errorf("%w: %w", ErrStandby, err)
+		}
+	}
+	_, err := readFrom(ctx, db.pool, queries)
+	return err
+}
+
+// readFrom reads from one server, and tells whether any query was asked. Connections that died while they were idle, as all
+// have when the database was started again, are left for a living one.
+func readFrom(ctx context.Context, pool *pgxpool.Pool, queries func(tx pgx.Tx) error) (begun bool, err error) {
 	try := func() error {
-		return pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{BeginQuery: beginRead}, func(tx pgx.Tx) error {
+		return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: beginRead}, func(tx pgx.Tx) error {
 			begun = true
 			return queries(tx)
 		})
 	}
-	err := try()
+	err = try()
 	for tries := 0; !begun && tries < maxConns && pgconn.SafeToRetry(err) && ctx.Err() == nil; tries++ {
 		err = try()
 	}
 	var pg *pgconn.PgError
 	if ctx.Err() == nil && errors.As(err, &pg) && pg.Code == "57014" { // query_canceled
-		return fmt.Errorf("%w (%s)", ErrTooSlow, pg.Message)
+		return begun, fmt.Errorf("%w (%s)", ErrTooSlow, pg.Message)
 	}
-	return err
+	return begun, err
 }

@@ -226,9 +226,13 @@ func refused(err error) bool {
 		}
 		return false
 	}
+	return !gone(err)
+}
+
+// gone tells that an error is about the connection.
+func gone(err error) bool {
 	var connect *pgconn.ConnectError
 	var network net.Error
-	gone := errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, pgconn.ErrConnClosed)
-	return !gone
 }

@@ -34,6 +34,7 @@ type DB struct {
 	sending *pgxpool.Pool // for deliveries on their way
 	session *pgxpool.Pool // for what stays on one connection; pool itself, unless that leads through a pooler
 	pooler  pooler
+	standby *standby // nil: none
 	key     seal.Key
 
 	parts partitions
@@ -45,6 +46,9 @@ type DB struct {
 
 // Close ends all connections, and waits for those in use.
 func (db *DB) Close() {
+	if db.standby != nil {
+		db.standby.pool.Close()
+	}
 	db.sending.Close()
 	db.writers.Close()
 	if db.session != db.pool {

@@ -19,7 +19,7 @@ func (db *DB) ListEventsByID(ctx context.Context, ids []uuid.UUID) ([]EventSumma
 		return nil, nil
 	}
 	var events []EventSummary
-	err := db.read(ctx, func(tx pgx.Tx) (err error) {
+	err := db.read(OnPrimary(ctx), func(tx pgx.Tx) (err error) {
 		span := spanOf(ids)
 		events, err = collectSummaries(tx.Query(ctx, eventSummary+`
 			WHERE e.id = ANY(@ids) AND e.id BETWEEN @from AND @to -- for the partitions
@@ -57,7 +57,7 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 		"ids": ids, "from": span.from, "to": span.to,
 		"body": needs(filter.KeyText, filter.KeyPayload), "header": needs(filter.KeyHeader), "deliveries": needs(filter.KeyDelivery),
 	}
-	err := db.read(ctx, func(tx pgx.Tx) error {
+	err := db.read(OnPrimary(ctx), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
 			SELECT e.id, coalesce(s.slug, ''), e.verdict, e.reason, e.signature, e.answered, e.arrival, e.sender,
 				e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.unexpected_type,

@@ -25,6 +25,10 @@ import (
 type commonSettings struct {
 	DatabaseURL     string `env:"RECALL_DATABASE_URL" placeholder:"URL" help:"PostgreSQL to use, as postgres://user:password@host:5432/database. Without it a private one is run in the data folder. A flag can be seen by others on the machine: prefer the variable, or the file."`
 	DatabaseURLFile string `env:"RECALL_DATABASE_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
+	DirectURL       string `env:"RECALL_DATABASE_DIRECT_URL" placeholder:"URL" help:"Way past a pooler in transaction mode, such as PgBouncer, that RECALL_DATABASE_URL leads through; none where there is no way past it."`
+	DirectURLFile   string `env:"RECALL_DATABASE_DIRECT_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
+	ReadURL         string `env:"RECALL_DATABASE_READ_URL" placeholder:"URL" help:"A standby of the same database, which the pages' heavy reads are left to while it is near enough behind."`
+	ReadURLFile     string `env:"RECALL_DATABASE_READ_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
 	DataDir         string `env:"RECALL_DATA_DIR" default:"./data" help:"Folder of the private database and the key."`
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
@@ -61,6 +65,8 @@ type serveSettings struct {
 // config is what the settings mean. It holds no wrong value.
 type config struct {
 	DatabaseURL string // "": a private PostgreSQL in the data folder
+	DirectURL   string // "": no pooler; store.NoDirect: no way past it
+	ReadURL     string // "": no standby to read from
 	DataDir     string
 	Key         seal.Key // zero: in the data folder
 	PostgresBin string
@@ -93,7 +99,9 @@ type config struct {
 func newConfig(common commonSettings, serve serveSettings) (config, error) {
 	var p problems
 	c := config{
-		DatabaseURL: p.databaseURL(common.DatabaseURL, common.DatabaseURLFile),
+		DatabaseURL: p.databaseURL("RECALL_DATABASE_URL", common.DatabaseURL, common.DatabaseURLFile),
+		DirectURL:   p.databaseURL("RECALL_DATABASE_DIRECT_URL", common.DirectURL, common.DirectURLFile),
+		ReadURL:     p.databaseURL("RECALL_DATABASE_READ_URL", common.ReadURL, common.ReadURLFile),
 		DataDir:     p.folder("RECALL_DATA_DIR", common.DataDir),
 		Key:         p.key(common.Key, common.KeyFile),
 		PostgresBin: common.PostgresBin,
@@ -123,6 +131,9 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		},
 		ShutdownDelay: p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
 		ShutdownGrace: p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
+	}
+	if c.DatabaseURL == "" && (c.DirectURL != "" || c.ReadURL != "") {
+		p.add("RECALL_DATABASE_DIRECT_URL and RECALL_DATABASE_READ_URL stand beside RECALL_DATABASE_URL, which is not set")
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
@@ -198,10 +209,10 @@ func (p *problems) token(variable, value, file string) string {
 }
 
 // databaseURL: what pgx has to say about a wrong one may quote the password in it, so it is not repeated.
-func (p *problems) databaseURL(value, file string) string {
-	text, name := p.secret("RECALL_DATABASE_URL", value, file)
-	if text == "" {
-		return ""
+func (p *problems) databaseURL(variable, value, file string) string {
+	text, name := p.secret(variable, value, file)
+	if text == "" || text == store.NoDirect && variable == "RECALL_DATABASE_DIRECT_URL" {
+		return text
 	}
 	if _, err := pgxpool.ParseConfig(text); err != nil {
 		p.add("%s cannot be read: write it as postgres://user:password@host:5432/database, with signs such as @ / # %% in the password as %%40 %%2F %%23 %%25", name)

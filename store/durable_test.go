@@ -44,6 +44,12 @@ func TestWhatNoStandbyHasIsNotSafe(t *testing.T) {
 		}
 	}
 	set("nobody")
+	for waits := false; !waits; { // the server takes a moment to mean it
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		_, err := db.Pool().Exec(ctx, `SELECT pg_logical_emit_message(true, 'test', '')`)
+		waits = err != nil
+		cancel()
+	}
 	tryFor := func(patience time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

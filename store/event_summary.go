@@ -66,12 +66,12 @@ func (db *DB) Arrivals(ctx context.Context, id uuid.UUID) ([]EventSummary, error
 func receivedAt(id uuid.UUID) time.Time { return (&Event{ID: id}).ReceivedAt() }
 
 // eventSummary is the one SELECT of events as lists show them, up to its WHERE.
-const eventSummary = `
-	SELECT e.id, e.source_id, coalesce(s.slug, ''), e.verdict, e.signature, e.reason, e.answered, e.repeat_of, e.arrival,
+const (
+	eventSummary        = "SELECT " + eventSummaryColumns + " " + fromEvents
+	eventSummaryColumns = `e.id, e.source_id, coalesce(s.slug, ''), e.verdict, e.signature, e.reason, e.answered, e.repeat_of, e.arrival,
 		e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.body_sha256, e.unexpected_type,
-		e.customers
-	FROM events e
-	LEFT JOIN sources s ON s.id = e.source_id`
+		e.customers`
+)
 
 func collectSummaries(rows pgx.Rows, err error) ([]EventSummary, error) {
 	if err != nil {

@@ -269,7 +269,7 @@ func (w *eventFilter) states(ctx context.Context, tx pgx.Tx, ids idRange, limit 
 			WHERE r.event_id = e.id AND r.event_id >= @from AND r.event_id < @to
 			ORDER BY r.id DESC
 			LIMIT 1) <> 'rejected')`)
-	states, _, err := find(ctx, &search{eventFilter: &accepted, q: tx}, `SELECT e.id, e.repeat_of, e.changed_at, e.entity_type, e.entity_id FROM events e`,
+	states, _, err := find(ctx, &search{eventFilter: &accepted, q: tx}, `e.id, e.repeat_of, e.changed_at, e.entity_type, e.entity_id`,
 		func(row pgx.CollectableRow) (state, error) {
 			var s state
 			var repeatOf *uuid.UUID
@@ -338,7 +338,7 @@ func (db *DB) CustomerEntities(ctx context.Context, customer string, before uuid
 			ID       uuid.UUID
 			Type, Of string
 		}
-		names, _, err := find(ctx, &search{eventFilter: w, q: tx}, `SELECT e.id, e.entity_type, e.entity_id FROM events e`,
+		names, _, err := find(ctx, &search{eventFilter: w, q: tx}, `e.id, e.entity_type, e.entity_id`,
 			pgx.RowToStructByPos[named], ids, newestFirst, maxStates+1)
 		if err != nil {
 			return err

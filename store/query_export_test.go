@@ -24,7 +24,7 @@ func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err
 		if q.Before != uuid.Nil {
 			ids.below(q.Before)
 		}
-		rows, err := tx.Query(ctx, "EXPLAIN "+w.sql(eventSummary, newestFirst), w.arguments(ids, 50))
+		rows, err := tx.Query(ctx, "EXPLAIN "+w.sql(eventSummaryColumns, fromEvents, newestFirst), w.arguments(ids, 50))
 		if err != nil {
 			return err
 		}
@@ -38,4 +38,9 @@ func (db *DB) ExplainEvents(ctx context.Context, q EventQuery) (plan string, err
 // IndexSegments is IndexEvents with segments of that many events.
 func (db *DB) IndexSegments(ctx context.Context, size int) error {
 	return db.indexEvents(ctx, size, pace{})
+}
+
+// IndexSome is one step of it.
+func (db *DB) IndexSome(ctx context.Context, size int) (more bool, err error) {
+	return db.indexSome(ctx, size, &pace{})
 }

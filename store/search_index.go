@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 )
 
 // searchVersion grows when something else is indexed; the index is then made anew.
-const searchVersion = 1
+const searchVersion = 2
 
 // IndexEvents brings the search index up to what is committed, until less than a segment waits, which searches scan.
 // Several instances may call it at once: one of them does the work. Where the index is not there yet, or one of another
@@ -57,7 +58,7 @@ type progress struct {
 	downTo  uuid.UUID
 }
 
-// indexSome makes one segment, in one transaction, and tells whether there may be more to do.
+// indexSome makes one segment, or a part of a merged one, in one transaction, and tells whether there may be more to do.
 func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, err error) {
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var p progress
@@ -69,6 +70,9 @@ func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, e
 		}
 		if err != nil {
 			return err
+		}
+		if p.version > searchVersion { // of a newer Recall beside this one, which goes on with it
+			return nil
 		}
 		slept := indexedAt != nil && db.Now().Sub(*indexedAt) > commitsKept // for so long that Maintain may have deleted commits
 		if p.version != searchVersion || slept {
@@ -89,20 +93,31 @@ func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, e
 				return err
 			}
 		}
+		if len(ids) < size && !wide {
+			if ids = nil; p.downTo == uuid.Nil {
+				_, err := tx.Exec(ctx, `
+					UPDATE search_progress SET indexed_at = $1
+					WHERE indexed_at IS NULL OR indexed_at < $2 -- not a row for every look`, db.Now(), db.Now().Add(-indexedAtExact))
+				if err != nil {
+					return err
+				}
+			}
+			m := merge{db: db, tx: tx, pace: pace, most: mergedEvents / segmentEvents * size}
+			if more, err = m.some(ctx, p.downTo); more || err != nil {
+				return err
+			}
+		}
 		switch {
-		case len(ids) == size || wide:
-			more, p.cursor = true, next
+		case len(ids) > 0:
+			p.cursor = next
 		case p.downTo != uuid.Nil:
-			more = true
 			if ids, p.downTo, err = olderIDs(ctx, tx, p.downTo, size); err != nil {
 				return err
 			}
 		default:
-			_, err := tx.Exec(ctx, `
-				UPDATE search_progress SET indexed_at = $1
-				WHERE indexed_at IS NULL OR indexed_at < $2 -- not a row for every look`, db.Now(), db.Now().Add(-indexedAtExact))
-			return err
+			return nil
 		}
+		more = true
 		if err := db.makeSegment(ctx, tx, ids, pace); err != nil {
 			return err
 		}
@@ -123,7 +138,9 @@ func (db *DB) beginIndex(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `UPDATE search_progress SET version = $1, cursor = $2, down_to = $3, indexed_at = NULL`, searchVersion, cursor, uuid.Max)
+	_, err = tx.Exec(ctx, `
+		UPDATE search_progress
+		SET version = $1, cursor = $2, down_to = $3, indexed_at = NULL, merging = NULL, merging_from = '{}', merged_to = 0`, searchVersion, cursor, uuid.Max)
 	return err
 }
 
@@ -164,7 +181,7 @@ func (db *DB) makeSegment(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, pace 
 	if err != nil {
 		return err
 	}
-	b := segmentBuilder{numbers: numbers, keys: pathKeys{}}
+	b := segmentBuilder{numbers: numbers, keys: pathKeys{}, postings: newPostings(shapeFor(len(ids)))}
 	for piece := range slices.Chunk(ids, indexPiece) {
 		if err := b.read(ctx, tx, piece); err != nil {
 			return err
@@ -195,7 +212,7 @@ type segmentBuilder struct {
 	ids      []uuid.UUID
 	classes  []int16
 	overfull []int32
-	postings postings
+	postings *postings
 }
 
 // read takes the events in the order of their ids.
@@ -217,9 +234,10 @@ func (b *segmentBuilder) read(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) e
 	)
 	_, err = pgx.ForEachRow(rows, []any{&id, &c.SourceID, &c.Verdict, &c.Signature, &c.Reason, &c.Answered, &c.Repeat, &c.UnexpectedType,
 		&c.EntityType, &c.CallbackType, &c.APIVersion, &e.entityID, &e.customers, &header, &body}, func() error {
-		at := place(len(b.ids))
+		at, number := place(len(b.ids)), b.numbers.number(c)
 		e.header, e.body = header, body
-		b.ids, b.classes = append(b.ids, id), append(b.classes, b.numbers.number(c))
+		b.ids, b.classes = append(b.ids, id), append(b.classes, number)
+		b.postings.add(classTerm(number), at)
 		if !e.terms(b.keys, func(t term) { b.postings.add(t, at) }) {
 			b.overfull = append(b.overfull, int32(at))
 		}
@@ -230,33 +248,49 @@ func (b *segmentBuilder) read(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) e
 
 func (b *segmentBuilder) write(ctx context.Context, tx pgx.Tx, id uuid.UUID, pace *pace) error {
 	eventIDs, eventClasses := make([]byte, 0, 16*len(b.ids)), make([]byte, 0, 2*len(b.ids))
-	count := map[int16]int32{}
 	for i, id := range b.ids {
 		eventIDs = append(eventIDs, id[:]...)
 		eventClasses = binary.BigEndian.AppendUint16(eventClasses, uint16(b.classes[i]))
-		count[b.classes[i]]++
 	}
-	var classes []int16
-	for c := range count {
-		classes = append(classes, c)
+	if err := insertSegment(ctx, tx, id, b.postings.shape, eventIDs, eventClasses, b.overfull); err != nil {
+		return err
 	}
-	slices.Sort(classes)
+	return b.postings.write(ctx, tx, id, pace)
+}
+
+// markEvery is how many events lie from one mark of a segment to the next: a page begins in vain with no more than these.
+const markEvery = 64
+
+// insertSegment writes a segment down, but its postings.
+func insertSegment(ctx context.Context, tx pgx.Tx, id uuid.UUID, s shape, eventIDs, eventClasses []byte, overfull []int32) error {
+	count := map[int16]int32{}
+	for i := 0; i < len(eventClasses); i += 2 {
+		count[int16(binary.BigEndian.Uint16(eventClasses[i:]))]++
+	}
+	classes := slices.Sorted(maps.Keys(count))
 	counts := make([]int32, len(classes))
 	for i, c := range classes {
 		counts[i] = count[c]
 	}
-	if b.overfull == nil {
-		b.overfull = []int32{}
+	var marks []byte
+	for i := 0; i < len(eventIDs); i += 16 * markEvery {
+		marks = append(marks, eventIDs[i:i+16]...)
 	}
+	if overfull == nil {
+		overfull = []int32{}
+	}
+	first, last := uuid.UUID(eventIDs[:16]), uuid.UUID(eventIDs[len(eventIDs)-16:])
 	_, err := tx.Exec(ctx, `
-		INSERT INTO search_segments (id, first_event_id, last_event_id, classes, class_events, overfull, event_ids, event_classes)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, id, b.ids[0], b.ids[len(b.ids)-1], classes, counts, b.overfull, eventIDs, eventClasses)
-	if err != nil {
-		return err
-	}
+		INSERT INTO search_segments (id, bucket_bits, first_event_id, last_event_id, classes, class_events, overfull, marks, event_ids, event_classes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, id, s, first, last, classes, counts, overfull, marks, eventIDs, eventClasses)
+	return err
+}
+
+// write writes the postings of a segment down.
+func (p *postings) write(ctx context.Context, tx pgx.Tx, id uuid.UUID, pace *pace) error {
 	var rows [][]any
-	err = b.postings.encode(func(bucket int16, postings []byte) error {
-		rows = append(rows, []any{id, bucket, postings})
+	err := p.encode(func(bucket int16, row []byte) error {
+		rows = append(rows, []any{id, bucket, row})
 		if len(rows)%indexPiece != 0 {
 			return nil
 		}

@@ -254,3 +254,80 @@ func TestKnownValues(t *testing.T) {
 		t.Errorf("addresses are offered: %q", known["entity.mail"])
 	}
 }
+
+// TestMergedSegments: many small segments become few large ones, a part at a time, and pages are the same before, between
+// and after, forth and back.
+func TestMergedSegments(t *testing.T) {
+	db := storetest.New(t)
+	random := rand.New(rand.NewPCG(9, 10))
+	var events []*store.Event
+	for n := range 700 { // within two weeks, some of them late
+		e := arrived(noon.Add(time.Duration(n)*20*time.Minute-time.Duration(random.IntN(2)*random.IntN(60))*time.Hour), fmt.Sprintf(`{"n":%d,"all":"same","some":%d}`, n, n%2))
+		e.Envelope = plenigo.Envelope{EntityType: pick(random, []string{"ORDER", "CUSTOMER", "INVOICE"}), EntityID: fmt.Sprint(random.IntN(100))}
+		if n%50 == 7 {
+			e.Verification.Verdict = verify.Rejected
+		}
+		events = append(events, e)
+	}
+	for some := range slices.Chunk(events, 35) {
+		record(t, db, some...)
+	}
+	slices.SortFunc(events, func(a, b *store.Event) int { return strings.Compare(b.ID.String(), a.ID.String()) })
+	filters := []string{
+		"entity:7", "entity:order/7,8", "type:order", "verdict:rejected", "type:order verdict:rejected", "verdict:rejected same", "same -type:order",
+		"some:1", "payload.some:1 type:invoice", "payload.n:333", "nowhere", "same payload.some:0", "n:1",
+	}
+	check := func(what string) {
+		t.Helper()
+		for _, text := range filters {
+			f, err := filter.Parse(text, noon)
+			if err != nil {
+				continue
+			}
+			var want []uuid.UUID
+			for _, e := range events {
+				if f.Match(subjectOf(e, "")) {
+					want = append(want, e.ID)
+				}
+			}
+			q := store.EventQuery{Filter: f, Limit: 1 + random.IntN(60)}
+			var got []uuid.UUID
+			page := list(t, db, q)
+			for got = idsOf(page.Events); page.Older; got = append(got, idsOf(page.Events)...) {
+				q.Before = got[len(got)-1]
+				page = list(t, db, q)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s: forth: %d events, want %d, each once, newest first", what, text, len(got), len(want))
+			}
+			got, q.Before = idsOf(page.Events), uuid.Nil
+			for page.Newer {
+				q.After = got[0]
+				page = list(t, db, q)
+				got = append(idsOf(page.Events), got...)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s: back: %d events, want %d", what, text, len(got), len(want))
+			}
+		}
+	}
+	for n := 0; ; n++ {
+		more, err := db.IndexSome(t.Context(), 8)
+		must(t, err)
+		if !more {
+			break
+		}
+		if n%25 == 24 || n == 89 {
+			check(fmt.Sprint(n, " steps"))
+		}
+	}
+	check("at the end")
+	var segments, strangers int
+	err := db.Pool().QueryRow(t.Context(), `
+		SELECT (SELECT count(*) FROM search_segments),
+			(SELECT count(*) FROM search_postings p WHERE NOT EXISTS (SELECT FROM search_segments s WHERE s.id = p.segment_id))`).Scan(&segments, &strangers)
+	must(t, err)
+	if segments > 15 || strangers > 0 {
+		t.Errorf("%d segments, want a few of up to 128 events each; %d rows of segments that are gone", segments, strangers)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"recall/filter"
@@ -63,36 +64,31 @@ type search struct {
 
 // list returns the summaries of the first events within a range, in the order of walking; see find.
 func (s *search) list(ctx context.Context, ids idRange, order walk, limit int) (found []EventSummary, stopped uuid.UUID, err error) {
-	return find(ctx, s, eventSummary, scanSummary, ids, order, limit)
+	return find(ctx, s, eventSummaryColumns, scanSummary, ids, order, limit)
 }
 
-// find returns what was selected of the first events e within a range that fulfil the filter, in the order of walking. Where
-// the time is over before, it returns what it has found, where it stopped, and errSearching: what lies beyond stopped was not
-// looked at.
-func find[T any](ctx context.Context, s *search, selected string, scan pgx.RowToFunc[T], ids idRange, order walk, limit int) (found []T, stopped uuid.UUID, err error) {
+// find returns columns of the first events e (and their sources s) within a range that fulfil the filter, in the order of
+// walking. Where the time is over before, it returns what it has found, where it stopped, and errSearching: what lies beyond
+// stopped was not looked at.
+func find[T any](ctx context.Context, s *search, columns string, scan pgx.RowToFunc[T], ids idRange, order walk, limit int) (found []T, stopped uuid.UUID, err error) {
 	parts, err := s.parts(ctx, ids, order)
 	if err != nil {
 		return nil, uuid.Nil, err
 	}
-	take := func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, stopped uuid.UUID, err error) {
-		args := s.arguments(ids, limit-len(found))
-		maps.Copy(args, more)
+	take := func(ids idRange, named []uuid.UUID) (full bool, stopped uuid.UUID, err error) {
+		args, from := s.arguments(ids, limit-len(found)), fromEvents
+		if named != nil {
+			args["named"], from = named, fromNamed
+		}
 		if len(s.rest.Terms) > 0 {
-			var matching []uuid.UUID
-			if matching, stopped, err = s.match(ctx, order, args, and...); len(matching) == 0 {
-				return false, stopped, err
-			}
-			args["matching"] = matching
-			and = append(and, "e.id = ANY(@matching)")
+			stopped, err = match(ctx, s, columns, from, scan, order, args, &found, limit)
+			return len(found) >= limit, stopped, err
 		}
-		rows, failed := s.q.Query(ctx, s.sql(selected, order, and...)+" LIMIT @limit", args)
-		if failed != nil {
-			return false, uuid.Nil, failed
+		rows, err := s.q.Query(ctx, s.sql(columns, from, order)+" LIMIT @limit", args)
+		if err == nil {
+			found, err = pgx.AppendRows(found, rows, scan)
 		}
-		if found, failed = pgx.AppendRows(found, rows, scan); failed != nil {
-			return false, uuid.Nil, failed
-		}
-		return len(found) >= limit, stopped, err
+		return len(found) >= limit, uuid.Nil, err
 	}
 	for _, p := range parts {
 		if len(found) >= limit {
@@ -112,40 +108,56 @@ func find[T any](ctx context.Context, s *search, selected string, scan pgx.RowTo
 	return found, uuid.Nil, nil
 }
 
-// taker takes the events of a range that fulfil the filter, and further conditions, and tells when there are enough, or with
-// errSearching where the time was over.
-type taker func(ids idRange, more pgx.NamedArgs, and ...string) (full bool, stopped uuid.UUID, err error)
+// taker takes the events of a range that fulfil the filter, only those named where some are, and tells when there are
+// enough, or with errSearching where the time was over.
+type taker func(ids idRange, named []uuid.UUID) (full bool, stopped uuid.UUID, err error)
 
-// match returns the events of a query that fulfil the terms which are looked at in memory, as many as @limit says.
-func (s *search) match(ctx context.Context, order walk, args pgx.NamedArgs, and ...string) (matching []uuid.UUID, stopped uuid.UUID, err error) {
+// match adds those events of a query that also fulfil the terms which are looked at in memory, up to the limit.
+func match[T any](ctx context.Context, s *search, columns, from string, scan pgx.RowToFunc[T], order walk, args pgx.NamedArgs, found *[]T, limit int) (stopped uuid.UUID, err error) {
 	header := "''::bytea"
 	if slices.ContainsFunc(s.rest.Terms, func(t filter.Term) bool { return t.Key == filter.KeyHeader }) {
 		header = "e.header"
 	}
-	rows, err := s.q.Query(ctx, s.sql("SELECT e.id, "+header+", e.body FROM events e", order, and...), args)
+	rows, err := s.q.Query(ctx, s.sql(columns+", e.id, "+header+", e.body", from, order), args)
 	if err != nil {
-		return nil, uuid.Nil, err
+		return uuid.Nil, err
 	}
 	defer rows.Close()
-	for limit := args["limit"].(int); len(matching) < limit && rows.Next(); {
+	for len(*found) < limit && rows.Next() {
 		var id uuid.UUID
 		var header, body pgtype.DriverBytes // valid until the next row
-		if err := rows.Scan(&id, &header, &body); err != nil {
-			return nil, uuid.Nil, err
+		one, err := scan(longerRow{rows, []any{&id, &header, &body}})
+		if err != nil {
+			return uuid.Nil, err
 		}
 		subject := filter.Subject{Payload: filter.NewPayload(body)}
 		if subject.Header, err = decodeHeader(header); err != nil {
-			return nil, uuid.Nil, err
+			return uuid.Nil, err
 		}
 		if s.rest.Match(subject) {
-			matching = append(matching, id)
+			*found = append(*found, one)
 		}
 		if s.over() {
-			return matching, id, errSearching
+			return id, errSearching
 		}
 	}
 	rows.Close()
-	return matching, uuid.Nil, rows.Err()
+	return uuid.Nil, rows.Err()
+}
+
+// longerRow is a row with further columns at its end.
+type longerRow struct {
+	pgx.CollectableRow
+	further []any
+}
+
+func (r longerRow) Scan(into ...any) error {
+	return r.CollectableRow.Scan(slices.Concat(into, r.further)...)
+}
+
+func (r longerRow) FieldDescriptions() []pgconn.FieldDescription {
+	all := r.CollectableRow.FieldDescriptions()
+	return all[:len(all)-len(r.further)]
 }
 
 // part is a range of ids that is searched in one way.
@@ -196,7 +208,7 @@ func (s *search) lookUp(ctx context.Context, ids idRange, order walk, take taker
 		if err != nil || len(named) == 0 {
 			return uuid.Nil, err
 		}
-		full, stopped, err := take(walkedSpan(named, order), pgx.NamedArgs{"named": named}, "e.id = ANY(@named)")
+		full, stopped, err := take(walkedSpan(named, order), named)
 		if err != nil || full {
 			return stopped, err
 		}
@@ -215,14 +227,17 @@ func walkedSpan(ids []uuid.UUID, order walk) idRange {
 	return idRange{from: first, to: nextID(last)}
 }
 
+// namedAtOnce is how many of the events that are known are looked at in one go.
+const namedAtOnce = 200
+
 // takeNamed is lookUp for ids that are known, ascending.
 func (s *search) takeNamed(ids idRange, named []uuid.UUID, order walk, take taker) (stopped uuid.UUID, err error) {
 	begin, _ := slices.BinarySearchFunc(named, ids.from, compareIDs)
 	end, _ := slices.BinarySearchFunc(named, ids.to, compareIDs)
 	named = slices.Clone(named[begin:max(begin, end)])
 	slices.SortFunc(named, order.compare)
-	for some := range slices.Chunk(named, resolvedOne) {
-		full, stopped, err := take(walkedSpan(some, order), pgx.NamedArgs{"named": some}, "e.id = ANY(@named)")
+	for some := range slices.Chunk(named, namedAtOnce) {
+		full, stopped, err := take(walkedSpan(some, order), some)
 		if err != nil || full {
 			return stopped, err
 		}
@@ -301,11 +316,20 @@ func (w *eventFilter) arguments(ids idRange, limit int) pgx.NamedArgs {
 	return args
 }
 
-// sql is a query for what fulfils the filter, with its arguments.
-func (w *eventFilter) sql(selected string, order walk, and ...string) string {
-	conditions := slices.Concat([]string{"e.id >= @from AND e.id < @to"}, and, w.conditions)
-	return selected + `
-		WHERE ` + strings.Join(conditions, `
+// What events are taken from: all of them, or those named, each looked up in its own partition.
+const (
+	fromEvents = "FROM events e" + withSource
+	fromNamed  = `FROM unnest(@named::uuid[]) AS named (id)
+		CROSS JOIN LATERAL (SELECT * FROM events WHERE id = named.id OFFSET 0) e` + withSource
+	withSource = `
+		LEFT JOIN sources s ON s.id = e.source_id`
+)
+
+// sql is a query for columns of what fulfils the filter, with its arguments.
+func (w *eventFilter) sql(columns, from string, order walk) string {
+	return "SELECT " + columns + `
+		` + from + `
+		WHERE ` + strings.Join(slices.Concat([]string{"e.id >= @from AND e.id < @to"}, w.conditions), `
 		AND `) + `
 		ORDER BY e.id ` + string(order)
 }

@@ -25,6 +25,7 @@ const (
 	termHeader   = "h" // name and value
 	termPayload  = "p" // path and value
 	termWord     = "w" // anywhere in the body
+	termClass    = "k" // number of the class
 )
 
 // pathKeys keeps what paths are compared by: bodies of one type have the same ones.

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -33,51 +33,42 @@ type walker struct {
 	chosen  []bool // of the plan's classes, by number; nil: any
 	ids     idRange
 	order   walk
-	waiting []segment // not opened yet, in the order of walking
-	opened  []*segment
-	atOnce  int // segments opened next
+	waiting []*segment // not opened yet, in the order of walking
+	opened  []*segment // likewise
+	atOnce  int        // segments opened next
+	wanted  int        // ids looked up next
 }
 
 const (
-	maxAtOnce   = 512 // segments
-	resolvedOne = 200 // ids of a segment resolved at a time
+	firstAtOnce = 16 // segments
+	maxAtOnce   = 128
+	firstWanted = 64 // ids: a page and some
+	maxWanted   = 1000
 )
 
 // segment is one of search_segments as it is walked through.
 type segment struct {
 	id, first, last uuid.UUID
+	shape           shape
 	events          int
-	classes         bool // not every class of it is chosen
 	overfull        []int32
+	low, high       place   // all before low, and from high on, lies outside of the range
+	classes         []int16 // those of the plan's that it has, where it has others too; nil: all are the plan's
+	ofClass         int     // its events of these
 
-	places []place     // still to be resolved, in the order of walking
-	ready  []uuid.UUID // resolved, likewise
+	unread bool        // of low to high it is not known yet which places are of a class
+	loose  bool        // places may be of other classes
+	places []place     // still to be looked up, in the order of walking
+	ready  []uuid.UUID // looked up, likewise
 }
 
+// over tells whether a segment has no more to give.
+func (s *segment) over() bool { return len(s.ready)+len(s.places) == 0 && !s.unread }
+
 func newWalker(ctx context.Context, q querier, plan searchPlan, ids idRange, order walk) (*walker, error) {
-	w := &walker{plan: plan, ids: ids, order: order, atOnce: 1}
-	if len(plan.groups) > 0 { // most segments will have none
-		w.atOnce = 16
-	}
+	w := &walker{plan: plan, ids: ids, order: order, atOnce: firstAtOnce, wanted: firstWanted}
 	if compareIDs(ids.from, ids.to) >= 0 {
 		return w, nil
-	}
-	rows, err := q.Query(ctx, `
-		SELECT id, first_event_id, last_event_id, octet_length(event_ids) / 16, NOT classes <@ $4, overfull
-		FROM search_segments
-		WHERE id >= $1 AND last_event_id >= $2 AND first_event_id < $3 AND ($4::smallint[] IS NULL OR classes && $4)`,
-		IDAt(receivedAt(ids.from)), ids.from, ids.to, plan.classes)
-	if err != nil {
-		return nil, fmt.Errorf("finding segments: %w", err)
-	}
-	w.waiting, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (s segment, err error) {
-		var classes *bool
-		err = row.Scan(&s.id, &s.first, &s.last, &s.events, &classes, &s.overfull)
-		s.classes = orZero(classes)
-		return s, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("finding segments: %w", err)
 	}
 	if plan.classes != nil {
 		w.chosen = make([]bool, 1<<15)
@@ -85,8 +76,50 @@ func newWalker(ctx context.Context, q querier, plan searchPlan, ids idRange, ord
 			w.chosen[c] = true
 		}
 	}
-	slices.SortFunc(w.waiting, func(a, b segment) int { return order.compare(w.begin(&a), w.begin(&b)) })
+	rows, err := q.Query(ctx, `
+		SELECT id, first_event_id, last_event_id, bucket_bits, octet_length(event_ids) / 16, overfull,
+			CASE WHEN $4::smallint[] IS NOT NULL THEN classes END, CASE WHEN $4 IS NOT NULL THEN class_events END,
+			CASE WHEN first_event_id < $2 OR last_event_id >= $3 THEN marks END
+		FROM search_segments
+		WHERE id >= $1 AND last_event_id >= $2 AND first_event_id < $3 AND ($4 IS NULL OR classes && $4)`,
+		IDAt(receivedAt(ids.from)), ids.from, ids.to, plan.classes)
+	if err != nil {
+		return nil, fmt.Errorf("finding segments: %w", err)
+	}
+	w.waiting, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*segment, error) {
+		s := &segment{}
+		var classes []int16
+		var events []int32
+		var marks []byte
+		err := row.Scan(&s.id, &s.first, &s.last, &s.shape, &s.events, &s.overfull, &classes, &events, &marks)
+		s.low, s.high = 0, place(s.events)
+		if marks != nil {
+			s.cut(marks, ids)
+		}
+		for i, c := range classes {
+			if w.chosen[c] {
+				s.classes, s.ofClass = append(s.classes, c), s.ofClass+int(events[i])
+			}
+		}
+		if len(s.classes) == len(classes) {
+			s.classes, s.ofClass = nil, s.events
+		}
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("finding segments: %w", err)
+	}
+	slices.SortFunc(w.waiting, func(a, b *segment) int { return order.compare(w.begin(a), w.begin(b)) })
 	return w, nil
+}
+
+// cut leaves out the places that lie outside of a range, but for some at its ends.
+func (s *segment) cut(marks []byte, ids idRange) {
+	before := func(id uuid.UUID) int { // marks
+		return sort.Search(len(marks)/16, func(i int) bool { return compareIDs(uuid.UUID(marks[16*i:16*i+16]), id) >= 0 })
+	}
+	s.low = place(max(0, before(ids.from)-1) * markEvery)
+	s.high = min(s.high, place(before(ids.to)*markEvery))
 }
 
 // begin is the first event of a segment in the order of walking.
@@ -99,22 +132,16 @@ func (w *walker) begin(s *segment) uuid.UUID {
 
 // next names some more events, in order; none at the end.
 func (w *walker) next(ctx context.Context, q querier) ([]uuid.UUID, error) {
-	for len(w.waiting) > 0 || len(w.opened) > 0 {
-		if len(w.opened) == 0 {
-			if err := w.open(ctx, q); err != nil {
-				return nil, err
-			}
-		}
-		if err := w.resolve(ctx, q); err != nil {
-			return nil, err
-		}
+	for len(w.waiting)+len(w.opened) > 0 {
 		if ids := w.take(); len(ids) > 0 {
 			return ids, nil
 		}
-		if len(w.waiting) > 0 { // what is ready lies behind the beginning of another segment
-			if err := w.open(ctx, q); err != nil {
-				return nil, err
-			}
+		some, err := w.resolve(ctx, q)
+		if err == nil && !some { // what is ready lies behind the beginning of another segment, or nothing is
+			err = w.open(ctx, q)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return nil, nil
@@ -129,13 +156,14 @@ func (w *walker) take() []uuid.UUID {
 		}
 	}
 	if len(w.waiting) > 0 {
-		before(w.begin(&w.waiting[0]))
+		before(w.begin(w.waiting[0]))
 	}
 	for _, s := range w.opened {
-		if len(s.ready) == 0 { // the segment was dropped meanwhile, and its events
-			s.places = nil
-		}
-		if len(s.places) > 0 {
+		switch {
+		case len(s.places) == 0 && !s.unread:
+		case len(s.ready) == 0:
+			before(w.begin(s))
+		default:
 			before(s.ready[len(s.ready)-1])
 		}
 	}
@@ -157,7 +185,7 @@ func (w *walker) take() []uuid.UUID {
 		}
 		s.ready = s.ready[n:]
 	}
-	w.opened = slices.DeleteFunc(w.opened, func(s *segment) bool { return len(s.ready)+len(s.places) == 0 })
+	w.opened = slices.DeleteFunc(w.opened, (*segment).over)
 	slices.SortFunc(ids, w.order.compare)
 	return slices.Compact(ids)
 }
@@ -165,224 +193,70 @@ func (w *walker) take() []uuid.UUID {
 // open evaluates the plan on the next segments.
 func (w *walker) open(ctx context.Context, q querier) error {
 	n := min(w.atOnce, len(w.waiting))
+	if len(w.plan.groups) == 0 { // it is known how many events they have
+		n = 0
+		for found := 0; n < min(maxAtOnce, len(w.waiting)) && found < 2*w.wanted; n++ {
+			found += w.waiting[n].ofClass
+		}
+	}
 	w.atOnce = min(8*w.atOnce, maxAtOnce)
-	var ids []uuid.UUID
-	begin := len(w.opened)
-	for i := range w.waiting[:n] {
-		s := w.waiting[i]
-		w.opened = append(w.opened, &s)
-		ids = append(ids, s.id)
-	}
-	w.waiting = w.waiting[n:]
-	rows, err := w.postings(ctx, q, ids)
-	if err != nil {
-		return err
-	}
-	var mixed, edges []uuid.UUID
-	for _, s := range w.opened[begin:] {
-		if err := s.evaluate(w.plan.groups, rows[s.id]); err != nil {
+	opened := slices.Clone(w.waiting[:n])
+	w.opened, w.waiting = append(w.opened, opened...), w.waiting[n:]
+
+	if len(w.plan.groups) == 0 {
+		for _, s := range opened {
+			s.unread = true
+		}
+	} else {
+		rows, err := postingRows(ctx, q, opened, func(*segment) [][][]term { return w.plan.groups })
+		if err != nil {
 			return err
 		}
-		if s.classes && len(s.places) > 0 {
-			mixed = append(mixed, s.id)
-		}
-		if len(s.places) > 0 && (compareIDs(s.first, w.ids.from) < 0 || compareIDs(s.last, w.ids.to) >= 0) {
-			edges = append(edges, s.id)
+		for _, s := range opened {
+			if s.places, err = s.evaluate(w.plan.groups, rows[s]); err != nil {
+				return err
+			}
+			s.loose = s.classes != nil
+			w.turn(s)
 		}
 	}
-	classes, err := segmentBytes(ctx, q, "event_classes", mixed)
-	if err != nil {
+	if err := w.openClasses(ctx, q, opened); err != nil {
 		return err
 	}
-	eventIDs, err := segmentBytes(ctx, q, "event_ids", edges[:min(len(edges), maxEdges)])
-	if err != nil {
-		return err
-	}
-	for _, s := range w.opened[begin:] {
-		if of := classes[s.id]; s.classes {
-			s.places = slices.DeleteFunc(s.places, func(at place) bool {
-				return len(of) < 2*int(at)+2 || !w.chosen[binary.BigEndian.Uint16(of[2*int(at):])]
-			})
-		}
-		if of := eventIDs[s.id]; of != nil {
-			s.places = slices.DeleteFunc(s.places, func(at place) bool {
-				id := uuid.UUID(of[16*int(at) : 16*int(at)+16])
-				return compareIDs(id, w.ids.from) < 0 || compareIDs(id, w.ids.to) >= 0
-			})
-		}
-		if w.order == newestFirst {
-			slices.Reverse(s.places)
-		}
-	}
-	w.opened = slices.DeleteFunc(w.opened, func(s *segment) bool { return len(s.ready)+len(s.places) == 0 })
+	w.opened = slices.DeleteFunc(w.opened, (*segment).over)
 	return nil
 }
 
-// evaluate fills in the places of the events that hold a term of each group, ascending.
-func (s *segment) evaluate(groups [][][]term, rows map[int16][]byte) error {
-	var places []place
-	for i, group := range groups {
-		lists := [][]place{s.overfullPlaces()}
-		for _, alternative := range group {
-			var of []place
-			for j, t := range alternative {
-				list, err := placesOf(t, rows[t.bucket()])
-				if err != nil {
-					return err
-				}
-				if j > 0 {
-					list = both(of, list)
-				}
-				of = list
-			}
-			lists = append(lists, of)
-		}
-		if in := either(lists...); i == 0 {
-			places = in
-		} else {
-			places = both(places, in)
-		}
+// turn puts places in the order of walking, without those outside of the range.
+func (w *walker) turn(s *segment) {
+	s.places = slices.DeleteFunc(s.places, func(at place) bool { return at < s.low || at >= s.high })
+	if w.order == newestFirst {
+		slices.Reverse(s.places)
 	}
-	if len(groups) == 0 {
-		places = make([]place, s.events)
-		for i := range places {
-			places[i] = place(i)
-		}
-	}
-	s.places = places
-	return nil
 }
 
-func (s *segment) overfullPlaces() []place {
-	list := make([]place, len(s.overfull))
-	for i, at := range s.overfull {
-		list[i] = place(at)
-	}
-	return list
-}
-
-// postings reads the rows of the plan's terms.
-func (w *walker) postings(ctx context.Context, q querier, segments []uuid.UUID) (map[uuid.UUID]map[int16][]byte, error) {
-	var buckets []int16
-	for _, group := range w.plan.groups {
-		for _, alternative := range group {
-			for _, t := range alternative {
-				buckets = append(buckets, t.bucket())
+// resolve looks up the next ids of opened segments that have nothing ready, those in front first, as many as are wanted. It
+// tells whether there were any.
+func (w *walker) resolve(ctx context.Context, q querier) (bool, error) {
+	var now []*segment
+	for found, i := 0, 0; i < len(w.opened) && found < w.wanted; i++ {
+		if s := w.opened[i]; len(s.ready) == 0 {
+			now = append(now, s)
+			found += len(s.places)
+			if len(s.places) == 0 {
+				found += min(classesAtOnce, s.ofClass)
 			}
 		}
 	}
-	if len(buckets) == 0 {
-		return nil, nil
+	if len(now) == 0 {
+		return false, nil
 	}
-	slices.Sort(buckets)
-	rows, err := q.Query(ctx, `
-		SELECT s.id, p.bucket, p.postings
-		FROM unnest($1::uuid[]) AS s (id), LATERAL ( -- one by one, each in its partition
-			SELECT bucket, postings FROM search_postings WHERE segment_id = s.id AND bucket = ANY($2) OFFSET 0
-		) p`, segments, slices.Compact(buckets))
-	if err != nil {
-		return nil, fmt.Errorf("reading postings: %w", err)
+	if err := w.readClasses(ctx, q, now); err != nil {
+		return false, err
 	}
-	found := map[uuid.UUID]map[int16][]byte{}
-	var id uuid.UUID
-	var bucket int16
-	var postings []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &bucket, &postings}, func() error {
-		if found[id] == nil {
-			found[id] = map[int16][]byte{}
-		}
-		found[id][bucket] = postings
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading postings: %w", err)
+	if err := w.readIDs(ctx, q, now); err != nil {
+		return false, err
 	}
-	return found, nil
+	w.wanted = min(2*w.wanted, maxWanted)
+	return true, nil
 }
-
-// maxEdges is how many segments that lie over the range's ends are cut at them: there are one or two, but for old ids that
-// came late. What is not cut is left out later.
-const maxEdges = 8
-
-// segmentBytes reads a column of some segments.
-func segmentBytes(ctx context.Context, q querier, column string, segments []uuid.UUID) (map[uuid.UUID][]byte, error) {
-	if len(segments) == 0 {
-		return nil, nil
-	}
-	rows, err := q.Query(ctx, `
-		SELECT s.id, of.bytes
-		FROM unnest($1::uuid[]) AS s (id), LATERAL (SELECT `+column+` AS bytes FROM search_segments WHERE id = s.id OFFSET 0) of`, segments)
-	if err != nil {
-		return nil, fmt.Errorf("reading segments: %w", err)
-	}
-	found := map[uuid.UUID][]byte{}
-	var id uuid.UUID
-	var classes []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &classes}, func() error {
-		found[id] = classes
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading segments: %w", err)
-	}
-	return found, nil
-}
-
-// maxGap is how many ids that are not asked for are read rather than asking once more: what is read at a time anyway.
-const maxGap = 60
-
-// resolve turns the next places of the opened segments that have nothing ready into ids.
-func (w *walker) resolve(ctx context.Context, q querier) error {
-	var ids []uuid.UUID
-	var from, length []int32
-	type run struct {
-		*segment
-		from   int
-		places []place
-	}
-	var runs []run
-	for _, s := range w.opened {
-		if len(s.ready) > 0 || len(s.places) == 0 {
-			continue
-		}
-		now := s.places[:min(resolvedOne, len(s.places))]
-		s.places = s.places[len(now):]
-		for len(now) > 0 {
-			n := 1
-			for n < len(now) && gap(now[n-1], now[n]) <= maxGap {
-				n++
-			}
-			low, high := min(now[0], now[n-1]), max(now[0], now[n-1])
-			ids, from, length = append(ids, s.id), append(from, 16*int32(low)+1), append(length, 16*(int32(high)-int32(low)+1))
-			runs = append(runs, run{s, int(low), now[:n]})
-			now = now[n:]
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	rows, err := q.Query(ctx, `
-		SELECT run.number, s.part
-		FROM unnest($1::uuid[], $2::integer[], $3::integer[]) WITH ORDINALITY AS run (id, begin, length, number),
-			LATERAL (SELECT substr(event_ids, run.begin, run.length) AS part FROM search_segments WHERE id = run.id OFFSET 0) s
-		ORDER BY run.number`, ids, from, length)
-	if err != nil {
-		return fmt.Errorf("reading ids: %w", err)
-	}
-	var number int
-	var part []byte
-	_, err = pgx.ForEachRow(rows, []any{&number, &part}, func() error {
-		r := runs[number-1]
-		for _, at := range r.places {
-			begin := 16 * (int(at) - r.from)
-			r.ready = append(r.ready, uuid.UUID(part[begin:begin+16]))
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading ids: %w", err)
-	}
-	return nil
-}
-
-func gap(a, b place) int { return max(int(a)-int(b), int(b)-int(a)) }

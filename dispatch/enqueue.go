@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
+	"recall/plenigo"
 	"recall/store"
 )
 
@@ -91,7 +92,7 @@ func subject(e *store.Event, source string) filter.Subject {
 		Verdict: string(e.Verification.Verdict), Reason: string(e.Verification.Reason),
 		EntityType: e.Envelope.EntityType, CallbackType: e.Envelope.CallbackType, Entity: e.Envelope.EntityID,
 		Customers: customers, Sender: e.Sender, ReceivedAt: e.ReceivedAt(),
-		Header: e.Header, Payload: filter.NewPayload(e.Body), Size: e.Size, Repeat: e.RepeatOf != uuid.Nil,
+		Header: e.Header, Payload: filter.NewPayload(plenigo.Clear(e.Header, e.Body)), Size: e.Size, Repeat: e.RepeatOf != uuid.Nil,
 		Signature: string(e.Verification.Signature), Answered: e.Answered, Version: e.APIVersion, Unexpected: e.UnexpectedType,
 	}
 }

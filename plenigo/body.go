@@ -36,6 +36,19 @@ func Unpack(header http.Header, body []byte, most int64) ([]byte, error) {
 	return plain, nil
 }
 
+// mostClear bounds what a packed body is looked into for.
+const mostClear = 4 << 20
+
+// Clear is what a body says to who looks for something in it: unpacked where it came packed by gzip and is not too large,
+// else as it is.
+func Clear(header http.Header, body []byte) []byte {
+	plain, err := Unpack(header, body, mostClear)
+	if err != nil {
+		return body
+	}
+	return plain
+}
+
 // Packed tells whether a body came packed by gzip, and by nothing else besides.
 func Packed(header http.Header) bool {
 	values := header["Content-Encoding"]

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"recall/filter"
+	"recall/plenigo"
 )
 
 // indexed is what the search index holds at the moment of a query: every event with from ≤ id < to. The others are scanned.
@@ -114,7 +115,7 @@ type taker func(ids idRange, named []uuid.UUID) (full bool, stopped uuid.UUID, e
 
 // match adds those events of a query that also fulfil the terms which are looked at in memory, up to the limit.
 func match[T any](ctx context.Context, s *search, columns, from string, scan pgx.RowToFunc[T], order walk, args pgx.NamedArgs, found *[]T, limit int) (stopped uuid.UUID, err error) {
-	header := "''::bytea"
+	header := `CASE WHEN substr(e.body, 1, 2) = '\x1f8b' THEN e.header ELSE '' END` // which says whether it is packed
 	if slices.ContainsFunc(s.rest.Terms, func(t filter.Term) bool { return t.Key == filter.KeyHeader }) {
 		header = "e.header"
 	}
@@ -130,10 +131,11 @@ func match[T any](ctx context.Context, s *search, columns, from string, scan pgx
 		if err != nil {
 			return uuid.Nil, err
 		}
-		subject := filter.Subject{Payload: filter.NewPayload(body)}
+		var subject filter.Subject
 		if subject.Header, err = decodeHeader(header); err != nil {
 			return uuid.Nil, err
 		}
+		subject.Payload = filter.NewPayload(plenigo.Clear(subject.Header, body))
 		if s.rest.Match(subject) {
 			*found = append(*found, one)
 		}

@@ -11,7 +11,8 @@ import (
 	"recall/filter"
 )
 
-// maxAlternatives bounds the alternatives that are looked up for one group; what has more is left to the check.
+// maxAlternatives bounds the values of a term that are looked up, and the alternatives of one group; what has more is left
+// to the check.
 const maxAlternatives = 100
 
 // searchPlan is what the search index can tell of a filter: every event that fulfils it is of one of the classes, and holds

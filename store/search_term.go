@@ -24,6 +24,7 @@ const (
 	termCustomer = "c"
 	termHeader   = "h" // name and value
 	termPayload  = "p" // path and value
+	termRank     = "r" // path and rank, for what is compared
 	termWord     = "w" // anywhere in the body
 	termClass    = "k" // number of the class
 )
@@ -72,10 +73,14 @@ func (e *indexedEvent) terms(keys pathKeys, add func(term)) bool {
 			n++
 		}
 	}
-	for s := range filter.Scalars(e.body) {
+	for s := range filter.Scalars(plenigo.Clear(header, e.body)) {
 		folded, words := s.FoldedAndWords()
 		if s.Path != "" {
-			add(newTerm(termPayload, keys.of(s.Path), folded))
+			path := keys.of(s.Path)
+			add(newTerm(termPayload, path, folded))
+			for _, rank := range s.Ranks() {
+				add(newTerm(termRank, path, rank))
+			}
 		}
 		for _, w := range words {
 			add(newTerm(termWord, w))
@@ -105,7 +110,9 @@ func alternatives(t filter.Term) [][]term {
 		if len(of) == 0 || slices.ContainsFunc(of, func(a []term) bool { return len(a) == 0 }) {
 			return nil
 		}
-		group = append(group, of...)
+		if group = append(group, of...); len(group) > maxAlternatives {
+			return nil
+		}
 	}
 	return group
 }
@@ -124,6 +131,8 @@ func alternativesOf(t filter.Term, v filter.Value) [][]term {
 		switch v.Op {
 		case filter.OpEqual:
 			return valueTerms(v.Folded, termPayload, t.Path)
+		case filter.OpMore, filter.OpAtLeast, filter.OpLess, filter.OpAtMost, filter.OpRange:
+			return valueTerms(v.Ranks(), termRank, t.Path)
 		case filter.OpWords:
 			return [][]term{wordTerms(v.Words)}
 		}
@@ -143,9 +152,9 @@ func wordTerms(words []string) []term {
 	return terms
 }
 
-func valueTerms(folded []string, kind, name string) [][]term {
+func valueTerms(texts []string, kind, name string) [][]term {
 	var group [][]term
-	for _, text := range folded {
+	for _, text := range texts {
 		group = append(group, []term{newTerm(kind, name, text)})
 	}
 	return group

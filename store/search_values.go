@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
+	"recall/plenigo"
 )
 
 const (
@@ -91,7 +92,7 @@ func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
 				k.add(filter.KeyHeader, name)
 			}
 		}
-		for s := range filter.Scalars(body) {
+		for s := range filter.Scalars(plenigo.Clear(decoded, body)) {
 			p := paths[s.Path]
 			if p == nil {
 				if s.Path == "" || len(paths) == maxKnownPaths {

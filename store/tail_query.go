@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
+	"recall/plenigo"
 )
 
 // ListEventsByID returns the events of some ids as lists show them, newest first; those that are gone are left out. At most
@@ -61,7 +62,7 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 		rows, err := tx.Query(ctx, `
 			SELECT e.id, coalesce(s.slug, ''), e.verdict, e.reason, e.signature, e.answered, e.arrival, e.sender,
 				e.entity_type, e.callback_type, e.entity_id, e.api_version, e.size, e.unexpected_type,
-				CASE WHEN @body THEN e.body END, CASE WHEN @header THEN e.header END,
+				CASE WHEN @body THEN e.body END, CASE WHEN @header OR @body THEN e.header END, -- it says whether the body is packed
 				e.customers,
 				array(SELECT t.name FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 					WHERE @deliveries AND d.event_id = e.id AND d.event_id BETWEEN @from AND @to ORDER BY d.id),
@@ -90,13 +91,13 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 		_, err = pgx.ForEachRow(rows, columns, func() error {
 			one := s
 			one.ID, one.ReceivedAt, one.Sender, one.Repeat = id.String(), receivedAt(id), orZero(sender), arrival > 1
-			if body != nil {
-				one.Payload = filter.NewPayload(body)
-			}
 			if header != nil {
 				if one.Header, err = decodeHeader(header); err != nil {
 					return err
 				}
+			}
+			if body != nil {
+				one.Payload = filter.NewPayload(plenigo.Clear(one.Header, body))
 			}
 			links, err := decodeCustomers(customers)
 			if err != nil {

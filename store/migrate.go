@@ -23,7 +23,7 @@ var ErrSchemaNewer = errors.New("the database was migrated by a newer Recall: st
 var ErrSchemaOlder = errors.New("the database's schema is older than this program: run `recall migrate up`")
 
 // Migrate brings the schema up to date (ours by goose, River's by rivermigrate) under an advisory lock, and makes the
-// partitions for now. It refuses a schema newer than this program with ErrSchemaNewer.
+// partitions for now, all as the tables' owner, and grants the other role what it needs. It refuses a schema newer than this program with ErrSchemaNewer.
 func (db *DB) Migrate(ctx context.Context) error {
 	return db.afterOthers(ctx, lockMigrate, db.migrate)
 }
@@ -56,7 +56,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("migrating the queue's tables: %w", err)
 	}
-	return db.makePartitionsAhead(ctx)
+	return errors.Join(db.makePartitionsAhead(ctx), db.grant(ctx))
 }
 
 // CheckSchema returns ErrSchemaOlder or ErrSchemaNewer where the schema is not this program's.
@@ -115,7 +115,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]MigrationState, error) {
 
 // withGoose lends goose a few of the pool's connections.
 func (db *DB) withGoose(do func(*goose.Provider) error) error {
-	sql := stdlib.OpenDBFromPool(db.session)
+	sql := stdlib.OpenDBFromPool(db.ownerSession())
 	defer sql.Close()
 	provider, err := goose.NewProvider(goose.DialectPostgres, sql, migrations.FS)
 	if err != nil {
@@ -126,7 +126,7 @@ func (db *DB) withGoose(do func(*goose.Provider) error) error {
 
 func (db *DB) river() (*rivermigrate.Migrator[pgx.Tx], error) {
 	quiet := slog.New(slog.DiscardHandler) // it tells each step; a failed one is returned
-	m, err := rivermigrate.New(riverpgxv5.New(db.session), &rivermigrate.Config{Logger: quiet})
+	m, err := rivermigrate.New(riverpgxv5.New(db.ownerSession()), &rivermigrate.Config{Logger: quiet})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the queue's migrations: %w", err)
 	}

@@ -100,7 +100,7 @@ func (db *DB) makePartitionsAhead(ctx context.Context) error {
 // where CREATE TABLE … PARTITION OF would wait for all of them and make all others wait behind it.
 func (db *DB) makePartitions(ctx context.Context, week time.Time) error {
 	from, to := IDAt(week), IDAt(week.AddDate(0, 0, 7))
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, db.OwnerPool(), func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '3s'`)
 		if err != nil {
 			return err

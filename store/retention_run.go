@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,11 +32,17 @@ var errPatience = errors.New("the time of this run is over")
 // everything in them is due and nothing keeps an event; otherwise row by row in small transactions. It can be stopped
 // at any moment, and the next run goes on. ErrRetentionRuns where another one is under way.
 func (db *DB) RunRetention(ctx context.Context, actor string) error {
+	if owns, err := db.owns(ctx); err != nil || !owns {
+		return cmp.Or(err, ErrNotOwner)
+	}
 	return db.runRetention(ctx, actor, time.Time{})
 }
 
 // retain is the run that happens by itself.
 func (db *DB) retain(ctx context.Context) error {
+	if owns, err := db.owns(ctx); err != nil || !owns { // then it is the work of another instance, or of a command
+		return err
+	}
 	err := db.runRetention(ctx, "recall", time.Now().Add(retentionPatience))
 	if errors.Is(err, ErrRetentionRuns) || errors.Is(err, errPatience) {
 		return nil
@@ -63,7 +70,7 @@ func (db *DB) runRetention(ctx context.Context, actor string, until time.Time) e
 }
 
 func (r *retention) run(ctx context.Context) error {
-	conn, err := r.session.Acquire(ctx)
+	conn, err := r.ownerSession().Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
@@ -80,7 +87,7 @@ func (r *retention) read(ctx context.Context, _ *pgxpool.Conn) (err error) {
 	if r.rules, err = r.RetentionRules(ctx); err != nil {
 		return err
 	}
-	rows, err := r.pool.Query(ctx, `SELECT id FROM sources ORDER BY id`) // removed ones too: their events are there
+	rows, err := r.OwnerPool().Query(ctx, `SELECT id FROM sources ORDER BY id`) // removed ones too: their events are there
 	if err == nil {
 		r.sources, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 	}
@@ -142,7 +149,7 @@ func weeksOf(ctx context.Context, q querier, table string) ([]time.Time, error) 
 
 // weeks removes the events that are due.
 func (r *retention) weeks(ctx context.Context, conn *pgxpool.Conn) error {
-	weeks, err := weeksOf(ctx, r.pool, "events")
+	weeks, err := weeksOf(ctx, r.OwnerPool(), "events")
 	if err != nil {
 		return err
 	}
@@ -172,7 +179,7 @@ func (r *retention) weeks(ctx context.Context, conn *pgxpool.Conn) error {
 
 // sweep calls a sweeper for what is due in a week and was not swept yet, and remembers that it was.
 func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass, sweeper func(context.Context, time.Time, map[sourceClass]bool) (removed, kept int64, err error)) error {
-	rows, err := r.pool.Query(ctx, `SELECT source_id, class FROM retention_swept WHERE week = $1 AND (again_at IS NULL OR again_at > $2)`, week, r.now)
+	rows, err := r.OwnerPool().Query(ctx, `SELECT source_id, class FROM retention_swept WHERE week = $1 AND (again_at IS NULL OR again_at > $2)`, week, r.now)
 	if err != nil {
 		return err
 	}
@@ -196,7 +203,7 @@ func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass
 			}
 		}
 		note := AuditEntry{Actor: r.actor, Action: "retention.remove", Subject: "week of " + week.Format(time.DateOnly), Detail: map[string]any{class: removed, "kept back": kept}}
-		if noted := r.addAudit(context.WithoutCancel(ctx), r.pool, note); err == nil {
+		if noted := r.addAudit(context.WithoutCancel(ctx), r.OwnerPool(), note); err == nil {
 			err = noted
 		}
 	}
@@ -209,7 +216,7 @@ func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass
 		again = &at
 	}
 	for d := range todo {
-		if _, err := r.pool.Exec(ctx, `
+		if _, err := r.OwnerPool().Exec(ctx, `
 			INSERT INTO retention_swept (week, source_id, class, again_at) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (week, source_id, class) DO UPDATE SET again_at = excluded.again_at`, week, d.source, d.class, again); err != nil {
 			return err
@@ -229,7 +236,7 @@ func (r *retention) sweepEvents(ctx context.Context, week time.Time, due map[sou
 		if err := r.over(ctx); err != nil {
 			return removed, kept, err
 		}
-		rows, err := r.pool.Query(ctx, `SELECT id, source_id, verdict = 'rejected' FROM events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3`, from, to, retentionBatch)
+		rows, err := r.OwnerPool().Query(ctx, `SELECT id, source_id, verdict = 'rejected' FROM events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3`, from, to, retentionBatch)
 		if err != nil {
 			return removed, kept, err
 		}
@@ -305,7 +312,7 @@ func (r *retention) removeSome(ctx context.Context, week time.Time, ids []uuid.U
 
 // locked runs one small transaction that no hold can come between.
 func (r *retention) locked(ctx context.Context, do func(tx pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, r.OwnerPool(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, retentionTransaction); err != nil {
 			return err
 		}
@@ -318,7 +325,7 @@ func (r *retention) locked(ctx context.Context, do func(tx pgx.Tx) error) error 
 
 // attempts removes those that are due; their deliveries stay, and say how they ended.
 func (r *retention) attempts(ctx context.Context, _ *pgxpool.Conn) error {
-	weeks, err := weeksOf(ctx, r.pool, "events")
+	weeks, err := weeksOf(ctx, r.OwnerPool(), "events")
 	if err != nil {
 		return err
 	}
@@ -344,7 +351,7 @@ func (r *retention) sweepAttempts(ctx context.Context, week time.Time, due map[s
 		if err := r.over(ctx); err != nil {
 			return removed, kept, err
 		}
-		rows, err := r.pool.Query(ctx, `SELECT event_id FROM attempts WHERE event_id >= $1 AND event_id < $2 ORDER BY event_id LIMIT $3`, from, to, retentionBatch)
+		rows, err := r.OwnerPool().Query(ctx, `SELECT event_id FROM attempts WHERE event_id >= $1 AND event_id < $2 ORDER BY event_id LIMIT $3`, from, to, retentionBatch)
 		if err != nil {
 			return removed, kept, err
 		}

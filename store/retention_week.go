@@ -74,7 +74,7 @@ const stillThereSQL = `
 
 // finish goes on with weeks whose removal was begun.
 func (r *retention) finish(ctx context.Context, conn *pgxpool.Conn) error {
-	rows, err := r.pool.Query(ctx, `SELECT week FROM retention_weeks WHERE done_at IS NULL ORDER BY week`)
+	rows, err := r.OwnerPool().Query(ctx, `SELECT week FROM retention_weeks WHERE done_at IS NULL ORDER BY week`)
 	if err != nil {
 		return err
 	}
@@ -98,19 +98,19 @@ func (r *retention) drop(ctx context.Context, conn *pgxpool.Conn, week time.Time
 		}
 	}
 	r.parts.forget()
-	_, err := r.pool.Exec(ctx, `UPDATE retention_weeks SET done_at = $2 WHERE week = $1`, week, r.Now())
+	_, err := r.OwnerPool().Exec(ctx, `UPDATE retention_weeks SET done_at = $2 WHERE week = $1`, week, r.Now())
 	return err
 }
 
 // search drops what the search index has of weeks before the oldest that has events. What it has of single removed events
 // goes then too; until then it names events that are no longer there, and searches pass over them.
 func (r *retention) search(ctx context.Context, conn *pgxpool.Conn) error {
-	events, err := weeksOf(ctx, r.pool, "events")
+	events, err := weeksOf(ctx, r.OwnerPool(), "events")
 	if err != nil || len(events) == 0 {
 		return err
 	}
 	for _, table := range []string{"search_postings", "search_segments"} {
-		weeks, err := weeksOf(ctx, r.pool, table)
+		weeks, err := weeksOf(ctx, r.OwnerPool(), table)
 		if err != nil {
 			return err
 		}

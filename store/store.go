@@ -34,7 +34,8 @@ type DB struct {
 	sending *pgxpool.Pool // for deliveries on their way
 	session *pgxpool.Pool // for what stays on one connection; pool itself, unless that leads through a pooler
 	pooler  pooler
-	standby *standby // nil: none
+	standby *standby      // nil: none
+	owner   *pgxpool.Pool // of the tables; nil: pool is
 	key     seal.Key
 
 	parts partitions
@@ -48,6 +49,9 @@ type DB struct {
 func (db *DB) Close() {
 	if db.standby != nil {
 		db.standby.pool.Close()
+	}
+	if db.owner != nil {
+		db.owner.Close()
 	}
 	db.sending.Close()
 	db.writers.Close()

@@ -29,6 +29,8 @@ type commonSettings struct {
 	DirectURLFile   string `env:"RECALL_DATABASE_DIRECT_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
 	ReadURL         string `env:"RECALL_DATABASE_READ_URL" placeholder:"URL" help:"A standby of the same database, which the pages' heavy reads are left to while it is near enough behind."`
 	ReadURLFile     string `env:"RECALL_DATABASE_READ_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
+	OwnerURL        string `name:"database-owner-url" env:"RECALL_DATABASE_OWNER_URL" placeholder:"URL" help:"The same database as the role that owns the tables. With it the role of RECALL_DATABASE_URL can only add to the audit list and to events, and this one migrates and removes by retention. Without it one role does all."`
+	OwnerURLFile    string `name:"database-owner-url-file" env:"RECALL_DATABASE_OWNER_URL_FILE" placeholder:"FILE" help:"File that holds the same."`
 	DataDir         string `env:"RECALL_DATA_DIR" default:"./data" help:"Folder of the private database and the key."`
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
@@ -67,6 +69,7 @@ type config struct {
 	DatabaseURL string // "": a private PostgreSQL in the data folder
 	DirectURL   string // "": no pooler; store.NoDirect: no way past it
 	ReadURL     string // "": no standby to read from
+	OwnerURL    string // "": the role of DatabaseURL owns the tables
 	DataDir     string
 	Key         seal.Key // zero: in the data folder
 	PostgresBin string
@@ -102,6 +105,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		DatabaseURL: p.databaseURL("RECALL_DATABASE_URL", common.DatabaseURL, common.DatabaseURLFile),
 		DirectURL:   p.databaseURL("RECALL_DATABASE_DIRECT_URL", common.DirectURL, common.DirectURLFile),
 		ReadURL:     p.databaseURL("RECALL_DATABASE_READ_URL", common.ReadURL, common.ReadURLFile),
+		OwnerURL:    p.databaseURL("RECALL_DATABASE_OWNER_URL", common.OwnerURL, common.OwnerURLFile),
 		DataDir:     p.folder("RECALL_DATA_DIR", common.DataDir),
 		Key:         p.key(common.Key, common.KeyFile),
 		PostgresBin: common.PostgresBin,
@@ -136,6 +140,9 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		p.add("RECALL_DATABASE_DIRECT_URL and RECALL_DATABASE_READ_URL stand beside RECALL_DATABASE_URL, which is not set")
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
+	if c.OwnerURL != "" && c.DatabaseURL == "" {
+		p.add("RECALL_DATABASE_OWNER_URL needs RECALL_DATABASE_URL beside it: the private database has one role")
+	}
 	if c.LogFormat != "" && c.LogFormat != "text" && c.LogFormat != "json" {
 		p.add("RECALL_LOG_FORMAT: %q is no format: text or json", c.LogFormat)
 	}

@@ -77,6 +77,12 @@ func (a *app) openDatabase(ctx context.Context, key seal.Key) (*database, error)
 		return nil, err
 	}
 	d.ReasonAbove = a.cfg.ReasonAbove
+	if a.cfg.OwnerURL != "" {
+		if err := d.UseOwner(ctx, a.cfg.OwnerURL); err != nil {
+			d.Close()
+			return nil, err
+		}
+	}
 	if d.cluster == nil {
 		ctx, cancel := context.WithTimeout(ctx, connectTime)
 		defer cancel()

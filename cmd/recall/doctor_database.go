@@ -58,6 +58,7 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 		return
 	}
 	d.say("schema", ok("this program's"))
+	d.say("roles", roles(ctx, db))
 	d.say("key fits", keyFits(ctx, db, key))
 	d.say("audit list", d.audit(ctx, db, key))
 	d.say("partitions", d.partitions(ctx, db))
@@ -92,6 +93,21 @@ func schemaFinding(err error) finding {
 		return fail("", "%v", err)
 	}
 	return fail("let the user of RECALL_DATABASE_URL own the tables", "%v", err)
+}
+
+func roles(ctx context.Context, db *store.DB) finding {
+	h, err := db.RolesHealth(ctx)
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case len(h.Beyond) > 0:
+		return fail("run `recall migrate up` with RECALL_DATABASE_OWNER_URL, which takes these rights away", "%s may change what it should only add to: %s", h.Role, strings.Join(h.Beyond, ", "))
+	case h.Two && !h.Owns:
+		return ok("%s can only add to the audit list and to events; partitions and retention are the work of an instance that has RECALL_DATABASE_OWNER_URL", h.Role)
+	case h.Two:
+		return ok("%s can only add to the audit list and to events", h.Role)
+	}
+	return ok("one role, %s, does all; a second one (RECALL_DATABASE_OWNER_URL) would keep it from changing what is kept", h.Role)
 }
 
 func keyFits(ctx context.Context, db *store.DB, key seal.Key) finding {

@@ -25,8 +25,8 @@ func TestServeWithTwoRoles(t *testing.T) {
 	env = append(env, "RECALL_DATA_DIR="+dir)
 	run := func(args ...string) result { return runBinary(t, env, args...) }
 	run("replay", "plan", "verdict:verified", "--to", demoGood, "--reason", "a test").want(t, 0)
-	run("replay", "start", "1", "--wait").want(t, 0)
-	run("event", "reverify", "verdict:rejected", "--reason", "a test").want(t, 0)
+	run("replay", "start", "1").want(t, 0)
+	run("event", "reverify", "--filter", "verdict:rejected", "--reason", "a test").want(t, 0)
 	run("user", "add", "anna", "--role", "viewer", "--password-file", fileWith(t, "correct horse battery")).want(t, 0)
 	run("user", "remove", "anna").want(t, 0)
 	run("retention", "set", "attempts", "1d").want(t, 0)

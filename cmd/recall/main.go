@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -33,6 +34,8 @@ type cli struct {
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
 	Doctor      doctorCmd      `cmd:"" help:"Say what is wrong, and what to do about it."`
 	Verify      verifyCmd      `cmd:"" help:"Check one captured request offline, and explain the result."`
+	Completion  completionCmd  `cmd:"" help:"Print what a shell needs to complete commands and flags."`
+	Man         manCmd         `cmd:"" help:"Print the manual page."`
 }
 
 func main() {
@@ -99,7 +102,7 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 	known := applyDefaults(parser)
 	cfg, err := newConfig(commands.commonSettings, commands.Serve.serveSettings)
 	name := command.Command()
-	if err != nil && name != "verify" && name != "simulate" { // these two need no setting
+	if err != nil && !needsNoSetting(name) {
 		return err
 	}
 	if !cfg.LogLevelSet && (name != "serve" || commands.Serve.Demo) {
@@ -108,7 +111,18 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 	a := newApp(cfg, stdin, stdout, stderr)
 	a.warnUnknown(known)
 	command.BindTo(ctx, (*context.Context)(nil))
+	command.Bind(parser.Model)
 	return command.Run(a)
+}
+
+// needsNoSetting tells the commands that work whatever the settings are.
+func needsNoSetting(command string) bool {
+	name, _, _ := strings.Cut(command, " ")
+	switch name {
+	case "verify", "simulate", "completion", "man":
+		return true
+	}
+	return false
 }
 
 // version is what the build says about itself.

@@ -29,6 +29,7 @@ test: ## Install what is missing, and run every test on a real PostgreSQL and a 
 	@scripts/install-chromium
 	@echo "Running every test; this takes a few minutes."
 	go test -count=1 -timeout=10m ./...
+	cd deploy/lint && go test -count=1 ./...
 
 .PHONY: test-race
 test-race: ## The same with the race detector, which needs a C compiler and more time
@@ -55,6 +56,10 @@ soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many tim
 	@scripts/install-postgres
 	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -count=1 -timeout=120m -v
 
+.PHONY: release
+release: ## Build the archives of a release into dist/, with SBOM and checksums
+	@scripts/release
+
 .PHONY: clean
 clean: ## Remove what was built and unpacked here; the data folder stays
-	rm -rf bin .tools
+	rm -rf bin dist .tools

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -34,6 +35,7 @@ type cli struct {
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
 	Doctor      doctorCmd      `cmd:"" help:"Say what is wrong, and what to do about it."`
 	Verify      verifyCmd      `cmd:"" help:"Check one captured request offline, and explain the result."`
+	Health      healthCmd      `cmd:"" help:"Ask a running serve whether it takes callbacks; for container health checks."`
 	Completion  completionCmd  `cmd:"" help:"Print what a shell needs to complete commands and flags."`
 	Man         manCmd         `cmd:"" help:"Print the manual page."`
 }
@@ -119,14 +121,20 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 func needsNoSetting(command string) bool {
 	name, _, _ := strings.Cut(command, " ")
 	switch name {
-	case "verify", "simulate", "completion", "man":
+	case "verify", "simulate", "completion", "man", "health":
 		return true
 	}
 	return false
 }
 
+// releaseName is set by make release, where there is no repository to ask.
+var releaseName string
+
 // version is what the build says about itself.
 func version() string {
+	if releaseName != "" {
+		return "recall " + releaseName + ", " + runtime.Version()
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "recall, version unknown"

@@ -106,6 +106,9 @@ func runFaults(t *testing.T, w *world, faults []fault) {
 		w.waitReady()
 		w.waitProgress(50)
 		w.check()
+		if (i+1)%20 == 0 {
+			t.Logf("%d faults, %d callbacks answered 2xx", i+1, len(w.loader.promised()))
+		}
 		if t.Failed() {
 			t.Fatalf("after fault %d: %s", i+1, f.name)
 		}

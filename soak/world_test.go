@@ -86,7 +86,7 @@ func newWorld(t testing.TB, dir string, behindProxy bool) *world {
 	t.Cleanup(func() {
 		if t.Failed() {
 			text, _ := os.ReadFile(w.log.Name())
-			t.Logf("recall's log ends:\n%s", text[max(0, len(text)-6000):])
+			t.Logf("recall's log ends:\n%s", text[max(0, len(text)-200_000):])
 		}
 		w.log.Close()
 	})
@@ -155,6 +155,7 @@ func (w *world) waitFor(what string, holds func() bool) {
 	deadline := time.Now().Add(90 * time.Second)
 	for !holds() {
 		if time.Now().After(deadline) {
+			w.serve.Process.Signal(syscall.SIGQUIT) // its log then ends with what it was doing
 			w.t.Fatalf("%s: not within 90 s", what)
 		}
 		time.Sleep(50 * time.Millisecond)

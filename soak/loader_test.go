@@ -19,6 +19,8 @@ import (
 
 const secret = "soak-callback-secret"
 
+var loaders atomic.Int64
+
 // loader sends callbacks that are all different, and remembers what was promised.
 type loader struct {
 	url    string
@@ -41,6 +43,7 @@ func startLoader(url string, connections int) *loader {
 		url: url, stop: stop, sent: map[[32]byte]bool{}, answered: map[uuid.UUID][32]byte{},
 		client: &http.Client{Timeout: 40 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: connections}},
 	}
+	l.serial.Store(loaders.Add(1) << 32) // no two send the same
 	for range connections {
 		l.done.Go(func() {
 			for ctx.Err() == nil {

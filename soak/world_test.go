@@ -1,7 +1,9 @@
 package soak
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -47,16 +49,20 @@ func TestMain(m *testing.M) {
 
 // world is one recall with its database, and a loader.
 type world struct {
-	t       testing.TB
-	dir     string   // data folder
-	env     []string // settings
-	log     *os.File
-	serve   *exec.Cmd
-	ended   chan struct{} // closed when serve has ended
-	ready   string        // URL
-	proxy   *proxy        // nil: embedded database
-	loader  *loader
-	checked map[uuid.UUID]bool // promises kept, as seen before
+	t               testing.TB
+	dir             string   // data folder
+	env             []string // settings
+	log             *os.File
+	serve           *exec.Cmd
+	ended           chan struct{} // closed when serve has ended
+	receiver, admin string        // URLs
+	ready           string        // URL
+	proxy           *proxy        // nil: embedded database, or one of url
+	url             string        // of a database that is not ours to start; "": proxy or embedded
+	senders         int           // connections of the loader; 0: 8
+	peers           []*world      // other instances on the same database
+	loader          *loader
+	checked         map[uuid.UUID]bool // promises kept, as seen before
 }
 
 // newWorld starts everything. With a proxy, the database is one of RECALL_DATABASE_URL behind a TCP connection that can be
@@ -67,10 +73,7 @@ func newWorld(t testing.TB, dir string, behindProxy bool) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receiver, admin := freePort(t), freePort(t)
-	w := &world{t: t, dir: dir, ready: "http://" + admin + "/health/ready", checked: map[uuid.UUID]bool{}}
-	w.env = append(os.Environ(), "RECALL_DATA_DIR="+dir, "RECALL_RECEIVER_ADDR="+receiver, "RECALL_ADMIN_ADDR="+admin, "RECALL_LOG_LEVEL=warn",
-		"RECALL_KEY="+strings.Repeat("ab", 32))
+	w := prepare(t, dir)
 	if behindProxy {
 		c, err := cluster.Open(t.Context(), cluster.Options{DataDir: filepath.Join(dir, "external"), BinDir: os.Getenv("RECALL_POSTGRES_BIN")})
 		if err != nil {
@@ -80,6 +83,44 @@ func newWorld(t testing.TB, dir string, behindProxy bool) *world {
 		w.proxy = newProxy(t, c.URL())
 		w.env = append(w.env, "RECALL_DATABASE_URL="+w.proxy.url)
 	}
+	w.command("", "migrate", "up")
+	w.command(secret, "source", "add", "--slug", "shop", "--name", "Shop", "--secret-file", "-")
+	w.begin(path)
+	return w
+}
+
+// newInstances starts several recalls with a data folder each on one database, and has all they take in sent to a
+// destination. Further settings are for all of them.
+func newInstances(t testing.TB, n int, url string, crm *delivered, env ...string) []*world {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make([]*world, n)
+	for i := range all {
+		all[i] = prepare(t, dataDir(t), append(env[:len(env):len(env)], "RECALL_DATABASE_URL="+url, "RECALL_EGRESS_ALLOW=127.0.0.0/8")...)
+		all[i].url, all[i].senders = url, 2
+	}
+	all[0].command("", "migrate", "up")
+	all[0].command(secret, "source", "add", "--slug", "shop", "--name", "Shop", "--secret-file", "-")
+	crm.add(all[0])
+	for _, w := range all {
+		w.peers = all
+		w.begin(path)
+	}
+	return all
+}
+
+// prepare makes a world that nothing runs in yet.
+func prepare(t testing.TB, dir string, env ...string) *world {
+	t.Helper()
+	receiver, admin := freePort(t), freePort(t)
+	w := &world{t: t, dir: dir, receiver: "http://" + receiver, admin: "http://" + admin, ready: "http://" + admin + "/health/ready", checked: map[uuid.UUID]bool{}}
+	w.env = append(os.Environ(), "RECALL_DATA_DIR="+dir, "RECALL_RECEIVER_ADDR="+receiver, "RECALL_ADMIN_ADDR="+admin, "RECALL_LOG_LEVEL=warn",
+		"RECALL_KEY="+strings.Repeat("ab", 32))
+	w.env = append(w.env, env...)
+	var err error
 	if w.log, err = os.Create(filepath.Join(t.TempDir(), "recall.log")); err != nil {
 		t.Fatal(err)
 	}
@@ -90,13 +131,16 @@ func newWorld(t testing.TB, dir string, behindProxy bool) *world {
 		}
 		w.log.Close()
 	})
-	w.command("", "migrate", "up")
-	w.command(secret, "source", "add", "--slug", "shop", "--name", "Shop", "--secret-file", "-")
-	w.start(path)
-	t.Cleanup(w.end)
-	w.loader = startLoader("http://"+receiver+"/callbacks/shop", 8)
-	t.Cleanup(w.loader.end) // before end
 	return w
+}
+
+// begin starts serve and the loader.
+func (w *world) begin(path string) {
+	w.t.Helper()
+	w.start(path)
+	w.t.Cleanup(w.end)
+	w.loader = startLoader(w.receiver+"/callbacks/shop", cmp.Or(w.senders, 8))
+	w.t.Cleanup(w.loader.end) // before end
 }
 
 func freePort(t testing.TB) string {
@@ -241,13 +285,13 @@ func (w *world) family() []int {
 func (w *world) check() {
 	w.t.Helper()
 	promised := w.loader.promised()
-	var missing, altered, foreign int
+	var missing, altered, foreign, doubled int
 	w.waitFor("every callback answered 2xx is in the database", func() bool {
 		stored, err := w.stored()
 		if err != nil {
 			return false
 		}
-		missing, altered, foreign = 0, 0, 0
+		missing, altered, foreign, doubled = 0, 0, 0, 0
 		for id, hash := range promised {
 			switch got, there := stored[id]; {
 			case !there && !w.checked[id]:
@@ -258,29 +302,47 @@ func (w *world) check() {
 				altered++
 			}
 		}
+		once := make(map[[32]byte]bool, len(stored))
 		for _, hash := range stored {
-			if !w.loader.wasSent(hash) {
+			if hash == sha256.Sum256([]byte(probe)) {
+				continue
+			}
+			if !w.wasSent(hash) {
 				foreign++
 			}
+			if once[hash] { // each was sent once
+				doubled++
+			}
+			once[hash] = true
 		}
-		return missing == 0 || altered > 0 || foreign > 0
+		return missing == 0 || altered > 0 || foreign > 0 || doubled > 0
 	})
-	if altered > 0 || foreign > 0 {
-		w.t.Fatalf("%d events are not what was sent, %d were never sent", altered, foreign)
+	if altered > 0 || foreign > 0 || doubled > 0 {
+		w.t.Fatalf("%d events are not what was sent, %d were never sent, %d are there twice", altered, foreign, doubled)
 	}
 	for id := range promised {
 		w.checked[id] = true
 	}
 }
 
+// wasSent tells whether any loader has sent a body.
+func (w *world) wasSent(hash [32]byte) bool {
+	for _, peer := range w.peers {
+		if peer.loader != nil && peer.loader.wasSent(hash) {
+			return true
+		}
+	}
+	return w.loader.wasSent(hash)
+}
+
 // stored is every event with the hash of its body, computed by the database from the bytes it holds.
 func (w *world) stored() (map[uuid.UUID][32]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	url := ""
+	url := w.url
 	if w.proxy != nil {
 		url = w.proxy.url
-	} else {
+	} else if url == "" {
 		u, running := cluster.Running(w.dir)
 		if !running {
 			return nil, fmt.Errorf("the database does not run")

@@ -31,6 +31,7 @@ func (db *DB) read(ctx context.Context, queries func(tx pgx.Tx) error) error {
 	if s := db.standbyFor(ctx); s != nil {
 		begun, err := readFrom(ctx, s.pool, queries)
 		if err == nil || ctx.Err() != nil || !isFault(err) {
+			s.wasRead(ctx, db.Now())
 			return err
 		}
 		s.distrust(db.Now(), err)

@@ -110,12 +110,17 @@ func (db *DB) standbyFor(ctx context.Context) *standby {
 	if r == nil || !r.standby || db.standby == nil {
 		return nil
 	}
-	state := db.standby.now(db.Now())
-	if state.Away != nil {
+	if db.standby.now(db.Now()).Away != nil {
 		return nil
 	}
-	r.lag.Store(max(r.lag.Load(), int64(state.Lag)+1))
 	return db.standby
+}
+
+// wasRead notes in a context that something was read from the standby.
+func (s *standby) wasRead(ctx context.Context, now time.Time) {
+	if r, _ := ctx.Value(readerKey{}).(*reader); r != nil {
+		r.lag.Store(max(r.lag.Load(), int64(s.now(now).Lag)+1))
+	}
 }
 
 func (s *standby) distrust(now time.Time, _ error) {

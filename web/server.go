@@ -75,8 +75,8 @@ func (s *server) routes() []route {
 		{"POST /login/code", anyone, s.codeCheck},
 		{"POST /logout", loggedIn, s.logout},
 		{"GET /{$}", loggedIn, s.home},
-		{"GET /events", metadata, s.eventList},
-		{"POST /events/export", exports, s.exportCreate},
+		{"GET /events", metadata, s.heavy(s.eventList)},
+		{"POST /events/export", exports, s.heavy(s.exportCreate)},
 		{"GET /events/suggest", payloads, s.eventSuggest},
 		{"GET /events/tail", metadata, s.eventTail},
 		{"GET /events/{id}", payloads, s.eventShow},
@@ -84,8 +84,8 @@ func (s *server) routes() []route {
 		{"GET /events/_compare", payloads, s.compareAsk}, // no id: none has an underscore
 		{"GET /events/{id}/compare/previous", payloads, s.comparePrevious},
 		{"GET /events/{id}/compare/{other}", payloads, s.compareShow},
-		{"GET /entities/{type}/{id}", payloads, s.entityShow},
-		{"GET /customers/{id}", payloads, s.customerShow},
+		{"GET /entities/{type}/{id}", payloads, s.heavy(s.entityShow)},
+		{"GET /customers/{id}", payloads, s.heavy(s.customerShow)},
 		{"POST /events/{id}/redispatch", send, s.eventRedispatch},
 		{"POST /events/{id}/reverify", send, s.eventReverify},
 		{"GET /reverify", metadata, s.reverifyList},
@@ -101,8 +101,8 @@ func (s *server) routes() []route {
 		{"GET /replays/new", send, s.replayNew},
 		{"GET /replays/{id}", metadata, s.replayShow},
 		{"POST /replays/{id}/{action}", send, s.replayChange},
-		{"GET /overview", metadata, s.overviewShow},
-		{"GET /volume", metadata, s.volumeShow},
+		{"GET /overview", metadata, s.heavy(s.overviewShow)},
+		{"GET /volume", metadata, s.heavy(s.volumeShow)},
 		{"GET /failures", metadata, s.failureList},
 		{"POST /failures/{id}/{action}", send, s.failureChange},
 		{"GET /sources", metadata, s.sourceList},
@@ -215,6 +215,7 @@ func (s *server) page(need access, handle func(http.ResponseWriter, *http.Reques
 			s.fail(w, r, missingRight(user, store.Right(need)))
 			return
 		}
+		s.markChange(w, r)
 		if err := handle(w, r); err != nil {
 			s.fail(w, r, err)
 		}

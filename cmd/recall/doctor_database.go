@@ -53,6 +53,9 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	}
 	d.say("database", serverFinding(server))
 	d.say("durability", durability(server))
+	if _, is := db.Standby(); is {
+		d.say("standby", d.standby(ctx, db))
+	}
 	if err := db.CheckSchema(ctx); err != nil {
 		d.say("schema", schemaFinding(err))
 		return
@@ -83,6 +86,21 @@ func durability(h *store.ServerHealth) finding {
 		return fail("turn them on in postgresql.conf (or with ALTER SYSTEM, ALTER ROLE, ALTER DATABASE) and reload: a crash can lose what was answered 2xx", "%s", strings.Join(h.Unsafe, ", "))
 	}
 	return ok("fsync, full_page_writes and synchronous_commit are on")
+}
+
+// standby looks how far the standby of RECALL_DATABASE_READ_URL is behind: a few times, as once may not tell.
+func (d *doctor) standby(ctx context.Context, db *store.DB) finding {
+	state, _ := db.Standby()
+	for range 5 {
+		db.MeasureStandby(ctx)
+		if state, _ = db.Standby(); state.Known || !every(ctx, time.Second/2) {
+			break
+		}
+	}
+	if state.Away != nil {
+		return warn("see whether the server in RECALL_DATABASE_READ_URL runs and follows its primary (pg_stat_wal_receiver there); pages are read from the primary meanwhile", "%v", state.Away)
+	}
+	return ok("%s behind; pages read from it up to %s", state.Lag.Round(time.Millisecond), store.MostLag)
 }
 
 func schemaFinding(err error) finding {

@@ -66,6 +66,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		return err
 	}
 	h.background.Go(func() { db.keepRunning(work) })
+	h.background.Go(func() { db.WatchStandby(work) })
 	h.background.Go(func() { repeat(work, a.log, "maintaining the database", maintainEvery, db.Maintain) })
 
 	var err error

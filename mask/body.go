@@ -31,7 +31,7 @@ func (f Found) Hides(r Reveal) bool {
 	return (f.Whole || f.Personal > 0) && !r.Personal || f.Secret > 0 && !r.Secrets
 }
 
-// Body gives a body in clear with what is hidden covered: the text Cover in the place of each such value, everything else
+// Body gives a body in clear with what is hidden covered: Cover or SecretCover in the place of each such value, everything else
 // byte for byte as it was sent. What is no JSON, or only a single value, is hidden whole, since nothing tells what in it is
 // personal: nil. The entity type is the one that the body names.
 func (r *Rules) Body(body []byte, show Reveal) ([]byte, Found) {
@@ -40,7 +40,7 @@ func (r *Rules) Body(body []byte, show Reveal) ([]byte, Found) {
 		return r.whole(body, show)
 	}
 	var spans []span
-	found := r.walk(root, show, func(at, length int, _ func()) { spans = append(spans, span{at, at + length}) })
+	found := r.walk(root, show, func(at, length int, text string, _ func()) { spans = append(spans, span{at, at + length, text}) })
 	if found.Whole {
 		return r.whole(body, show)
 	}
@@ -49,7 +49,7 @@ func (r *Rules) Body(body []byte, show Reveal) ([]byte, Found) {
 	}
 	out, at := make([]byte, 0, len(body)+8*len(spans)), 0
 	for _, s := range spans {
-		out = append(append(out, body[at:s.from]...), covered...)
+		out = append(append(out, body[at:s.from]...), strconv.Quote(s.text)...)
 		at = s.to
 	}
 	return append(out, body[at:]...), found
@@ -63,12 +63,10 @@ func (r *Rules) whole(body []byte, show Reveal) ([]byte, Found) {
 	return nil, found
 }
 
-var covered = []byte(strconv.Quote(Cover))
-
 // Tree covers what is hidden in a body that was taken apart, in place. Where it is hidden whole nothing is done, and the
 // result says so.
 func (r *Rules) Tree(root *diff.Value, show Reveal) Found {
-	return r.walk(root, show, func(_, _ int, cover func()) { cover() })
+	return r.walk(root, show, func(_, _ int, _ string, cover func()) { cover() })
 }
 
 // Class tells how the values at a path are treated, as far as rules say: names from the root on, without [].
@@ -90,7 +88,7 @@ func (r *Rules) of(entityType string) *list {
 }
 
 // walk finds what is to be covered, in the order of the body, values and names alike.
-func (r *Rules) walk(root *diff.Value, show Reveal, cover func(at, length int, cover func())) Found {
+func (r *Rules) walk(root *diff.Value, show Reveal, cover coverFunc) Found {
 	if root.Type != diff.Object && root.Type != diff.Array {
 		return Found{Whole: true}
 	}
@@ -103,10 +101,14 @@ func (r *Rules) walk(root *diff.Value, show Reveal, cover func(at, length int, c
 	return w.found
 }
 
+// coverFunc is told of a part of a body that is hidden, the text that stands in its place, and how to put it there in what
+// was parsed.
+type coverFunc func(at, length int, text string, cover func())
+
 type walker struct {
 	rules *list
 	show  Reveal
-	cover func(at, length int, cover func())
+	cover coverFunc
 	found Found
 }
 
@@ -121,7 +123,7 @@ func (w *walker) value(v *diff.Value, path []string, d decision) {
 			if looksPersonal(m.Name) {
 				w.found.Personal++
 				if !w.show.Personal {
-					w.cover(m.At, len(m.RawName), func() { m.CoverName(Cover) })
+					w.cover(m.At, len(m.RawName), Cover, func() { m.CoverName(Cover) })
 				}
 			}
 			w.value(&m.Value, at, next)
@@ -154,7 +156,8 @@ func (w *walker) give(v *diff.Value, class Class) {
 		w.found.Personal++
 	}
 	if !w.show.shows(class) {
-		w.cover(v.At, len(v.Raw), func() { v.Cover(Cover) })
+		text := coverOf(class)
+		w.cover(v.At, len(v.Raw), text, func() { v.Cover(text) })
 	}
 }
 
@@ -165,5 +168,8 @@ func stricter(a, b Class) Class {
 	return a
 }
 
-// span is a part of a body.
-type span struct{ from, to int }
+// span is a part of a body, and what stands in its place.
+type span struct {
+	from, to int
+	text     string
+}

@@ -33,7 +33,7 @@ func (r *Rules) Headers(h http.Header, show Reveal) http.Header {
 		class := r.Header(name)
 		for _, value := range values {
 			if !show.shows(class) {
-				value = coverHeader(name, value)
+				value = coverHeader(name, value, class)
 			}
 			out[name] = append(out[name], value)
 		}
@@ -41,11 +41,11 @@ func (r *Rules) Headers(h http.Header, show Reveal) http.Header {
 	return out
 }
 
-func coverHeader(name, value string) string {
+func coverHeader(name, value string, class Class) string {
 	if scheme := AuthScheme(name, value); scheme != "" {
-		return scheme + " " + Cover
+		return scheme + " " + coverOf(class)
 	}
-	return Cover
+	return coverOf(class)
 }
 
 // AuthScheme is the scheme of an authorization, which says what was sent and nothing about the secret; "" where there is

@@ -58,9 +58,9 @@ var known = slices.Concat(
 	paths("CUSTOMER_GDPR", number, Shown, "entity.customerId", "entity.customer.customerId", "entity.promiseId"),
 	voucherRules("VOUCHER_CAMPAIGN"),
 	voucherRules("VOUCHER_CHANNEL"),
-	// Its shape is unknown, so what is the key in it is not known either.
+	// Its shape is unknown, so what is the key in it is not known either. Its entityId is none: plenigo’s own log shows it.
 	paths("CALLBACK_RENEWAL", key, Secret, "**"),
-	paths("CALLBACK_RENEWAL", number, Shown, "entityType", "callbackType"),
+	paths("CALLBACK_RENEWAL", number, Shown, "entityType", "callbackType", "entityId"),
 
 	paths(EveryType, number, Shown, "entityType", "callbackType", "entityId"),
 	paths(EveryType, model, Personal, "**.createdBy", "**.changedBy"),

@@ -24,8 +24,19 @@ const (
 // Classes are all of them, in the order of showing.
 var Classes = []Class{Shown, Personal, Secret}
 
-// Cover stands in the place of everything hidden, whatever it was and however long.
-const Cover = "••••"
+// What stands in the place of everything hidden, whatever it was and however long: the one of what is personal, the other of
+// what is secret, which is revealed by itself.
+const (
+	Cover       = "••••"
+	SecretCover = "•••• secret"
+)
+
+func coverOf(c Class) string {
+	if c == Secret {
+		return SecretCover
+	}
+	return Cover
+}
 
 // EveryType is the entity type of rules that hold for every type, those that nobody knows yet included.
 const EveryType = "*"

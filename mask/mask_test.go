@@ -15,7 +15,10 @@ import (
 	"recall/plenigo"
 )
 
-const c = `"` + mask.Cover + `"`
+const (
+	c      = `"` + mask.Cover + `"`
+	secret = `"` + mask.SecretCover + `"`
+)
 
 func TestBody(t *testing.T) {
 	t.Parallel()
@@ -37,8 +40,8 @@ func TestBody(t *testing.T) {
 		"a mail address anywhere":                          {`{"entityType":"X","entity":{"z":"ask anna@example.org","p@example.org":1}}`, `{"entityType":"X","entity":{"z":` + c + `,` + c + `:1}}`, nothing},
 		"no mail address":                                  {`{"entityType":"X","z":["@","a@","@b","a@b","GPA.1@2"]}`, `{"entityType":"X","z":["@","a@","@b","a@b","GPA.1@2"]}`, nothing},
 		"a type in other letters":                          {`{"entityType":"transaction","entity":{"pspTransactionId":"1"}}`, `{"entityType":"transaction","entity":{"pspTransactionId":` + c + `}}`, nothing},
-		"a key whole":                                      {`{"entityType":"CALLBACK_RENEWAL","callbackType":"CREATION","entityId":"1","entity":{"any":["k"]}}`, `{"entityType":"CALLBACK_RENEWAL","callbackType":"CREATION","entityId":` + c + `,"entity":{"any":[` + c + `]}}`, personal},
-		"secrets are not among it":                         {`{"entityType":"VOUCHER_CHANNEL","entity":{"customData":"An Anna","multiVoucher":{"voucherCode":"BLAU"}}}`, `{"entityType":"VOUCHER_CHANNEL","entity":{"customData":"An Anna","multiVoucher":{"voucherCode":` + c + `}}}`, personal},
+		"a key whole":                                      {`{"entityType":"CALLBACK_RENEWAL","callbackType":"CREATION","entityId":"1","entity":{"any":["k"]}}`, `{"entityType":"CALLBACK_RENEWAL","callbackType":"CREATION","entityId":"1","entity":{"any":[` + secret + `]}}`, personal},
+		"secrets are not among it":                         {`{"entityType":"VOUCHER_CHANNEL","entity":{"customData":"An Anna","multiVoucher":{"voucherCode":"BLAU"}}}`, `{"entityType":"VOUCHER_CHANNEL","entity":{"customData":"An Anna","multiVoucher":{"voucherCode":` + secret + `}}}`, personal},
 		"secrets alone":                                    {`{"entityType":"VOUCHER_CHANNEL","entity":{"customData":"An Anna","multiVoucher":{"voucherCode":"BLAU"}}}`, `{"entityType":"VOUCHER_CHANNEL","entity":{"customData":` + c + `,"multiVoucher":{"voucherCode":"BLAU"}}}`, mask.Reveal{Secrets: true}},
 		"an array":                                         {`[{"email":"a"}]`, `[{"email":` + c + `}]`, nothing},
 		"no JSON":                                          {`email=a`, ``, nothing},
@@ -65,7 +68,7 @@ func TestOwnRules(t *testing.T) {
 		"one hidden":            {[]mask.Rule{{EntityType: "CUSTOMER", Path: "entity.status", Class: mask.Personal}}, `{"email":` + c + `,"status":` + c + `,"miscellaneousData":{"leitwegId":` + c + `,"x":` + c + `}}`},
 		"of another type":       {[]mask.Rule{{EntityType: "ORDER", Path: "entity.status", Class: mask.Personal}}, `{"email":` + c + `,"status":"BLOCKED","miscellaneousData":{"leitwegId":` + c + `,"x":` + c + `}}`},
 		"all below":             {[]mask.Rule{{EntityType: "CUSTOMER", Path: "entity.miscellaneousData", Class: mask.Shown}}, `{"email":` + c + `,"status":"BLOCKED","miscellaneousData":{"leitwegId":"1","x":"a@b.de"}}`},
-		"the type before all":   {[]mask.Rule{{EntityType: "*", Path: "**", Class: mask.Shown}, {EntityType: "CUSTOMER", Path: "**.x", Class: mask.Secret}}, `{"email":"a@b.de","status":"BLOCKED","miscellaneousData":{"leitwegId":"1","x":` + c + `}}`},
+		"the type before all":   {[]mask.Rule{{EntityType: "*", Path: "**", Class: mask.Shown}, {EntityType: "CUSTOMER", Path: "**.x", Class: mask.Secret}}, `{"email":"a@b.de","status":"BLOCKED","miscellaneousData":{"leitwegId":"1","x":` + secret + `}}`},
 		"deeper before shorter": {[]mask.Rule{{EntityType: "CUSTOMER", Path: "entity", Class: mask.Personal}, {EntityType: "CUSTOMER", Path: "entity.sta*", Class: mask.Shown}}, `{"email":` + c + `,"status":"BLOCKED","miscellaneousData":{"leitwegId":` + c + `,"x":` + c + `}}`},
 	} {
 		rules, err := mask.New(test.rules)
@@ -155,10 +158,9 @@ func TestSamples(t *testing.T) {
 				t.Errorf("%s: %s is left in\n%s", s.Name, person, got)
 			}
 		}
-		if id := plenigo.Read(s.Body); id.EntityType != "CALLBACK_RENEWAL" {
-			if after := plenigo.Read(got); after.EntityID != id.EntityID || after.CallbackType != id.CallbackType || !after.ChangedAt.Equal(id.ChangedAt) {
-				t.Errorf("%s: what it is about is hidden: %s", s.Name, got)
-			}
+		id, after := plenigo.Read(s.Body), plenigo.Read(got)
+		if after.EntityType != id.EntityType || after.EntityID != id.EntityID || after.CallbackType != id.CallbackType || !after.ChangedAt.Equal(id.ChangedAt) {
+			t.Errorf("%s: what it is about is hidden: %s", s.Name, got)
 		}
 		if all, _ := mask.Default().Body(s.Body, mask.Everything); !bytes.Equal(all, s.Body) {
 			t.Errorf("%s revealed is another", s.Name)
@@ -216,7 +218,7 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 	got := rules.Headers(map[string][]string{"Authorization": {"Basic YTpi", "Basic", "YTpi"}, "X-User": {"Anna"}, "Accept": {"*/*"}}, mask.Reveal{})
-	if !slices.Equal(got["Authorization"], []string{"Basic " + mask.Cover, mask.Cover, mask.Cover}) || got.Get("X-User") != mask.Cover || got.Get("Accept") != "*/*" {
+	if !slices.Equal(got["Authorization"], []string{"Basic " + mask.SecretCover, mask.SecretCover, mask.SecretCover}) || got.Get("X-User") != mask.Cover || got.Get("Accept") != "*/*" {
 		t.Errorf("%v", got)
 	}
 }
@@ -255,10 +257,10 @@ func FuzzBody(f *testing.F) {
 		were, are := slices.Collect(filter.Scalars(body)), slices.Collect(filter.Scalars(got))
 		if len(were) == len(are) {
 			for i := range were {
-				if are[i].Text != mask.Cover && are[i].Text != were[i].Text {
+				if !strings.HasPrefix(are[i].Text, mask.Cover) && are[i].Text != were[i].Text {
 					t.Fatalf("%q became %q", were[i].Text, are[i].Text)
 				}
-				if regexp.MustCompile(`(?i)^entity\.(first_?name|e-?mail|vouchercode)$`).MatchString(were[i].Path) && were[i].Text != "" && were[i].Kind != filter.KindNull && are[i].Text != mask.Cover {
+				if regexp.MustCompile(`(?i)^entity\.(first_?name|e-?mail|vouchercode)$`).MatchString(were[i].Path) && were[i].Text != "" && were[i].Kind != filter.KindNull && !strings.HasPrefix(are[i].Text, mask.Cover) {
 					t.Fatalf("%s is not hidden: %q", were[i].Path, got)
 				}
 			}

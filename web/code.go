@@ -28,6 +28,10 @@ func code(lines [][]token) templ.Component {
 }
 
 func writeToken(b *strings.Builder, t token) {
+	if t.Class == "m" {
+		b.WriteString(`<span class="m">` + templ.EscapeString(t.Text) + `<span class="unseen"> hidden</span></span>`)
+		return
+	}
 	if t.Class != "" {
 		b.WriteString(`<span class="` + templ.EscapeString(t.Class) + `">`)
 		defer b.WriteString(`</span>`)

@@ -29,6 +29,7 @@ type compareView struct {
 	Rows    []alignedRow // of everything
 	Left    bool         // Rows does not have everything
 	Headers []headerChange
+	Hidden  hiddenView
 }
 
 type compareSideView struct {
@@ -68,14 +69,26 @@ func (s *server) compareShow(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := compareView{page: s.newPage(r, "Compare two events"), Apart: r.URL.Query().Get("unset") == "apart", Whole: r.URL.Query().Get("show") == "all"}
 	v.Section = "events"
-	v.fill(older, newer, s.MaxBody, habitsOf(r.Context()))
+	look, err := s.sight(r)
+	if err != nil {
+		return err
+	}
+	for _, e := range []*store.Event{older, newer} {
+		if err := s.seen(r, actionView, e.ID.String()); err != nil {
+			return err
+		}
+	}
+	v.fill(older, newer, look, s.MaxBody, habitsOf(r.Context()))
+	v.setHidden(older, newer, look, s.MaxBody, s.RevealFor)
+	look.renew(w)
 	sources := [2]*store.Source{}
 	for i, e := range []*store.Event{older, newer} {
 		if sources[i], err = s.sourceOf(r, e.SourceID); err != nil {
 			return err
 		}
 	}
-	v.Headers = headerChanges(headerViews(older.Header, sources[0]), headerViews(newer.Header, sources[1]), older.Header, newer.Header)
+	v.Headers = headerChanges(headerViews(older.Header, look.header(sources[0]), look.of(older)), headerViews(newer.Header, look.header(sources[1]), look.of(newer)),
+		older.Header, newer.Header)
 	return s.render(w, r, http.StatusOK, comparePage(v))
 }
 
@@ -125,19 +138,22 @@ func (s *server) compareAsk(w http.ResponseWriter, r *http.Request) error {
 }
 
 // fill makes the view of two events.
-func (v *compareView) fill(older, newer *store.Event, maxBody int64, h habits) {
+func (v *compareView) fill(older, newer *store.Event, look sight, maxBody int64, h habits) {
 	v.Old, v.New = newCompareSide(older, v.Now, h), newCompareSide(newer, v.Now, h)
 	v.Heading = "Two events compared"
 	if older.Envelope.EntityID != "" && older.Envelope.EntityID == newer.Envelope.EntityID && strings.EqualFold(older.Envelope.EntityType, newer.Envelope.EntityType) {
 		kind, _ := typeWords(newer.Envelope.EntityType, "")
 		v.Heading = strings.TrimSpace(kind+" "+cut(plainText(newer.Envelope.EntityID), 80)) + ", two events compared"
 	}
-	result := compareBodies(older, newer, maxBody, v.Apart, v.Whole)
+	result := compareBodies(older, newer, look, maxBody, v.Apart, v.Whole)
 	v.Table = newChangeTable(result, maxChanges)
 	count := len(v.Table.Rows) + v.Table.More
 	v.Count = plural(count, "difference", "differences")
 	if count == 0 {
 		v.Count = "No difference"
+	}
+	if result == nil {
+		v.Count, v.Whole = "Differences hidden", false
 	}
 	if v.Whole {
 		v.Rows, v.Left = alignedRows(result)
@@ -161,6 +177,20 @@ func (v *compareView) fill(older, newer *store.Event, maxBody int64, h habits) {
 		{link{"Told apart", v.address(older, newer, v.Whole, true)}, v.Apart},
 	}
 	v.SwapURL = v.address(newer, older, v.Whole, v.Apart)
+}
+
+// setHidden says what is hidden on the page, and offers to show what is of both events.
+func (v *compareView) setHidden(older, newer *store.Event, look sight, maxBody int64, lasts time.Duration) {
+	says, secrets := "", false
+	for _, e := range []*store.Event{older, newer} {
+		_, _, found := look.body(e, maxBody)
+		if found.Hides(look.of(e)) {
+			says = "What is personal is hidden. What differs is told all the same."
+		}
+		secrets = secrets || found.Secret > 0 && !look.of(e).Secrets
+	}
+	of := []string{revealOf(store.RevealEvent, older.ID.String()), revealOf(store.RevealEvent, newer.ID.String())}
+	v.Hidden = look.hidden(says, secrets, lasts, slices.Compact(of), older, newer)
 }
 
 func (v *compareView) address(older, newer *store.Event, whole, apart bool) string {

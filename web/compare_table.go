@@ -38,13 +38,30 @@ type changeRow struct {
 
 // compareBodies compares the bodies of two events, packed ones in clear. apart tells what is not set apart by how it is
 // written; whole keeps what is the same.
-func compareBodies(older, newer *store.Event, maxBody int64, apart, whole bool) *diff.Result {
-	a, _ := unpacked(older, maxBody)
-	b, _ := unpacked(newer, maxBody)
-	return diff.Compare(a, b, diff.Options{Fold: !apart, Whole: whole, Identity: plenigo.ItemIDs})
+//
+// It goes by what the values are, and shows them as far as they may be seen. nil: one is hidden whole.
+func compareBodies(older, newer *store.Event, look sight, maxBody int64, apart, whole bool) *diff.Result {
+	options := diff.Options{Fold: !apart, Whole: whole, Identity: plenigo.ItemIDs}
+	a, oldFound := look.tree(older, maxBody)
+	b, newFound := look.tree(newer, maxBody)
+	if oldFound.Whole && !look.of(older).Personal || newFound.Whole && !look.of(newer).Personal {
+		return nil
+	}
+	if a != nil && b != nil {
+		return diff.CompareValues(a, b, options)
+	}
+	oldBody, _, _ := look.body(older, maxBody)
+	newBody, _, _ := look.body(newer, maxBody)
+	return diff.Compare(oldBody, newBody, options)
 }
 
+// hiddenDifferences stands where two bodies cannot be shown side by side.
+const hiddenDifferences = "At least one body is no JSON, so nothing tells what in it is personal, and the differences are hidden."
+
 func newChangeTable(r *diff.Result, most int) *changeTable {
+	if r == nil {
+		return &changeTable{Note: hiddenDifferences}
+	}
 	list, count := r.Changes(most)
 	t := &changeTable{More: count - len(list), Lines: r.Lines, Folded: r.Folded, Coarse: r.Coarse}
 	for _, c := range list {
@@ -247,6 +264,8 @@ func brief(v *diff.Value) string {
 	switch {
 	case v == nil:
 		return ""
+	case v.Covered:
+		return v.Text
 	case len(v.Members) > 0:
 		return "{" + plural(len(v.Members), "field", "fields") + "}"
 	case len(v.Items) > 0:

@@ -709,7 +709,7 @@ func secretValue() templ.Component {
 // iconNames are all drawings; every page carries each of them once.
 var iconNames = []string{
 	"check", "clock", "cross", "dash", "dots", "question", "retry", "send", "info", "search", "down", "right", "left", "person", "copy",
-	"download", "inbox", "lost", "close", "columns", "star", "keyboard", "plus", "minus", "change", "order",
+	"download", "inbox", "lost", "close", "columns", "star", "keyboard", "plus", "minus", "change", "order", "eye", "eye-off",
 }
 
 // icon is one of our drawings, 16 by 16, in the colour of the text.
@@ -963,8 +963,18 @@ func drawing(name string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+		case "eye":
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<path d=\"M1.6 8S4 3.6 8 3.6 14.4 8 14.4 8 12 12.4 8 12.4 1.6 8 1.6 8z\"></path> <circle cx=\"8\" cy=\"8\" r=\"1.9\"></circle>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+		case "eye-off":
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 67, "<path d=\"M6.4 3.8A6 6 0 0 1 8 3.6C12 3.6 14.4 8 14.4 8a11 11 0 0 1-1.7 2.2M4.2 5A10.600 10.600 0 0 0 1.6 8S4 12.400 8 12.400a6 6 0 0 0 3-.800M2.500 2.500l11 11\"></path>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 		case "keyboard":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<path d=\"M1.5 4h13v8h-13zM4 6.5h.01M6.7 6.5h.01M9.4 6.5h.01M12 6.5h.01M5 9.5h6\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 68, "<path d=\"M1.5 4h13v8h-13zM4 6.5h.01M6.7 6.5h.01M9.4 6.5h.01M12 6.5h.01M5 9.5h6\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"recall/mask"
 	"recall/store"
 )
 
@@ -149,7 +150,7 @@ func (s *server) destinationTest(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := trialView{
 		page: s.newPage(r, "Test of "+d.Name), Destination: link{d.Name, destinationURL(d.Name)}, Method: trial.Method,
-		Attempt: newAttemptView("trial", &trial.Attempt, store.DeliverySucceeded), Sent: textPieces(string(trial.Body)),
+		Attempt: newAttemptView("trial", &trial.Attempt, store.DeliverySucceeded, mask.Default(), mask.Everything), Sent: textPieces(string(trial.Body)),
 		Succeeded: trial.Succeeded(), TestURL: destinationURL(d.Name) + "/test",
 	}
 	v.Attempt.Body, v.Attempt.Truncated = textPieces(string(trial.ResponseBody)), trial.ResponseTruncated

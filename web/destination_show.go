@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"recall/mask"
 	"recall/store"
 )
 
@@ -118,7 +119,7 @@ func newLastAttemptView(a store.LastAttempt, p page) lastAttemptView {
 	if callback != "" {
 		text += " " + callback
 	}
-	shown := newAttemptView("", &store.Attempt{Number: a.Number, StartedAt: a.StartedAt, Duration: a.Duration, Status: a.Status, Error: a.Error}, a.State)
+	shown := newAttemptView("", &store.Attempt{Number: a.Number, StartedAt: a.StartedAt, Duration: a.Duration, Status: a.Status, Error: a.Error}, a.State, mask.Default(), mask.Reveal{})
 	if a.Error != "" {
 		shown.Result = mood{toneBad, "cross", cut(a.Error, 200)}
 	}

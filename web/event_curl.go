@@ -11,9 +11,9 @@ import (
 // maxCurlBody is how long a body stands in the command itself, in bytes; a longer one, or one that is no text, is a file.
 const maxCurlBody = 8 << 10
 
-// curlCommand sends an event as it came, by curl, to an address that who runs it puts in $URL. What a page hides is a
-// variable too. The signature is as old as the event.
-func curlCommand(e *store.Event, headers []headerView) string {
+// curlCommand sends an event as it came, by curl, to an address that who runs it puts in $URL. Headers that a page hides are
+// variables too; the body is the one seen, nil for a file. The signature is as old as the event.
+func curlCommand(e *store.Event, body []byte, headers []headerView) string {
 	var b strings.Builder
 	b.WriteString(`curl -i "$URL" -X POST`)
 	for _, h := range headers {
@@ -32,8 +32,8 @@ func curlCommand(e *store.Event, headers []headerView) string {
 		}
 	}
 	b.WriteString(" \\\n  --data-binary ")
-	if len(e.Body) <= maxCurlBody && isText(e.Body) {
-		b.WriteString(shellQuote(string(e.Body)))
+	if len(body) <= maxCurlBody && isText(body) && (body != nil || len(e.Body) == 0) {
+		b.WriteString(shellQuote(string(body)))
 	} else {
 		b.WriteString("@" + e.ID.String() + ".body")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"recall/mask"
 	"recall/store"
 )
 
@@ -24,7 +25,7 @@ func TestCurlCommandSendsWhatCame(t *testing.T) {
 			e := &store.Event{ID: uuid.New(), Body: []byte(body), Header: http.Header{
 				"Content-Type": {"application/json"}, "Authorization": {"Basic c2VjcmV0"}, "X-Odd": {`it's; rm -rf "$HOME"`}, "Host": {"a"}, "Content-Length": {"1"},
 			}}
-			command := curlCommand(e, headerViews(e.Header, nil))
+			command := curlCommand(e, e.Body, headerViews(e.Header, sentHeader, mask.Reveal{}))
 			if strings.Contains(command, "c2VjcmV0") || strings.Contains(command, "Content-Length") {
 				t.Errorf("the command says too much: %s", command)
 			}
@@ -37,7 +38,7 @@ func TestCurlCommandSendsWhatCame(t *testing.T) {
 	}
 	for name, body := range map[string]string{"NUL": "a\x00b", "no UTF-8": "\xff", "a file's name": "@/etc/passwd", "turned round": "a\u202eb", "long": strings.Repeat("x", maxCurlBody+1)} {
 		e := &store.Event{ID: uuid.New(), Body: []byte(body)}
-		if command := curlCommand(e, nil); !strings.HasSuffix(command, "--data-binary @"+e.ID.String()+".body") {
+		if command := curlCommand(e, e.Body, nil); !strings.HasSuffix(command, "--data-binary @"+e.ID.String()+".body") {
 			t.Errorf("%s stands in the command: %.100q", name, command)
 		}
 	}

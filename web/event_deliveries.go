@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"recall/mask"
 	"recall/store"
 )
 
@@ -23,23 +24,24 @@ type deliveryView struct {
 }
 
 type attemptView struct {
-	ID        string // of the element, so that what is open stays open
-	Number    int
-	Open      bool
-	At        string
-	Result    mood
-	Took      string
-	Error     string
-	URL       string
-	Request   []headerView
-	Response  []headerView
-	Body      []piece
-	Truncated bool
+	ID         string // of the element, so that what is open stays open
+	Number     int
+	Open       bool
+	At         string
+	Result     mood
+	Took       string
+	Error      string
+	URL        string
+	Request    []headerView
+	Response   []headerView
+	Body       []piece
+	Truncated  bool
+	BodyHidden bool
 }
 
-func (v *eventView) setDeliveries(deliveries []*store.Delivery) {
+func (v *eventView) setDeliveries(deliveries []*store.Delivery, rules *mask.Rules, reveal mask.Reveal) {
 	for _, d := range deliveries {
-		v.Deliveries = append(v.Deliveries, newDeliveryView(d, v.Now))
+		v.Deliveries = append(v.Deliveries, newDeliveryView(d, v.Now, rules, reveal))
 		switch d.State {
 		case store.DeliveryPending, store.DeliverySending:
 			v.Poll = "every 2s"
@@ -51,7 +53,7 @@ func (v *eventView) setDeliveries(deliveries []*store.Delivery) {
 	}
 }
 
-func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
+func newDeliveryView(d *store.Delivery, now time.Time, rules *mask.Rules, reveal mask.Reveal) deliveryView {
 	v := deliveryView{
 		ID:          "delivery-" + d.ID.String(),
 		Destination: link{d.Destination, "/destinations/" + d.Destination},
@@ -68,7 +70,7 @@ func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
 		v.Next = newTime(d.NextAttemptAt, now)
 	}
 	for i := len(d.History) - 1; i >= 0; i-- {
-		v.Attempts = append(v.Attempts, newAttemptView(v.ID, &d.History[i], d.State))
+		v.Attempts = append(v.Attempts, newAttemptView(v.ID, &d.History[i], d.State, rules, reveal))
 	}
 	return v
 }
@@ -76,15 +78,17 @@ func newDeliveryView(d *store.Delivery, now time.Time) deliveryView {
 // shownResponse bounds what a page shows of a destination's answer.
 const shownResponse = 4 << 10
 
-func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState) attemptView {
+// newAttemptView shows an attempt. What a destination answered is free text of another system, which may repeat what was sent
+// to it or say more of the same person: it is hidden like what is personal in a body.
+func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState, rules *mask.Rules, reveal mask.Reveal) attemptView {
 	v := attemptView{
 		ID:       fmt.Sprintf("%s-%d", delivery, a.Number),
 		Number:   a.Number,
 		At:       exact(a.StartedAt),
 		Error:    a.Error,
 		URL:      a.RequestURL,
-		Request:  headerViews(a.RequestHeader, nil),
-		Response: headerViews(a.ResponseHeader, nil),
+		Request:  headerViews(a.RequestHeader, sentHeader, reveal),
+		Response: headerViews(a.ResponseHeader, rules.Header, reveal),
 	}
 	switch {
 	case a.Duration < 0 && state == store.DeliverySending:
@@ -100,6 +104,10 @@ func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState
 	}
 	if a.Duration >= 0 {
 		v.Took = span(a.Duration)
+	}
+	if !reveal.Personal {
+		v.BodyHidden = len(a.ResponseBody) > 0
+		return v
 	}
 	body := string(a.ResponseBody)
 	v.Truncated = a.ResponseTruncated

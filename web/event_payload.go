@@ -4,9 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"sort"
-	"strings"
 	"unicode/utf8"
 
+	"recall/mask"
 	"recall/plenigo"
 	"recall/store"
 )
@@ -22,7 +22,10 @@ type payloadView struct {
 	Lines       [][]token
 	Hex         []hexRow
 	Shown       string // how much is shown, when it is not all of it
-	RawURL      string
+	RawURL      string // "": it cannot be had, since something is hidden
+	RawAsks     bool   // RawURL asks first why it is to be shown
+	Found       mask.Found
+	Hides       bool   // something is hidden
 	Empty       string // why there is nothing to show
 }
 
@@ -31,8 +34,8 @@ type payloadTab struct {
 	Current bool
 }
 
-// newPayloadView shows a body as far as a page goes. maxBody bounds one that came packed, in clear.
-func newPayloadView(e *store.Event, view string, maxBody int64) payloadView {
+// newPayloadView shows a body as far as a page goes and it may be seen. maxBody bounds one that came packed, in clear.
+func newPayloadView(e *store.Event, view string, look sight, maxBody int64) payloadView {
 	v := payloadView{
 		ContentType: e.Header.Get("Content-Type"),
 		Size:        size(e.Size),
@@ -46,11 +49,27 @@ func newPayloadView(e *store.Event, view string, maxBody int64) payloadView {
 		return v
 	}
 
-	body, note := unpacked(e, maxBody)
+	body, note, found := look.body(e, maxBody)
 	if note != "" {
 		v.Notes = append(v.Notes, note)
 	}
-	tree, isJSON := newPayloadTree(body)
+	v.Found, v.Hides = found, found.Hides(look.of(e))
+	if v.Hides {
+		v.RawURL, v.RawAsks = "", look.may
+		if look.may {
+			v.RawURL = revealAskURL(revealOf(store.RevealEvent, e.ID.String()), eventURL(e.ID)+"?view=hex#payload")
+		}
+	}
+	if body == nil {
+		v.Empty = "The body is no JSON, so nothing tells what in it is personal. It is hidden whole."
+		return v
+	}
+	var tree *payloadTree
+	root, _ := look.tree(e, maxBody)
+	isJSON := root != nil
+	if isJSON {
+		tree = newTreeOf(root)
+	}
 	validText := utf8.Valid(body)
 	switch {
 	case !isJSON && !validText:
@@ -84,6 +103,10 @@ func newPayloadView(e *store.Event, view string, maxBody int64) payloadView {
 		v.Lines, whole = text.Lines, text.Whole
 		shown = plural(len(v.Lines), "line", "lines")
 	case "hex":
+		if v.Hides {
+			v.Empty = "The bytes as they came are shown once nothing in them is hidden."
+			return v
+		}
 		body = e.Body
 		v.Hex, whole = hexRows(body)
 		shown = size(maxHex)
@@ -116,23 +139,18 @@ func (v *payloadView) addTab(e *store.Event, view, name string) {
 
 // headerView is one header line; a hidden one has no value.
 type headerView struct {
-	Name   string
-	Value  string
-	Hidden bool
+	Name    string
+	Value   string
+	Hidden  bool
+	Covered bool // hidden since it may be personal: a reveal shows it
 }
 
 // maxHeaderValue bounds what a page shows of one value.
 const maxHeaderValue = 2000
 
-// headerViews lists headers by name. Values that let someone in are hidden: authorization, cookies, and the headers that
-// the source itself asks for.
-func headerViews(h http.Header, source *store.Source) []headerView {
-	own := map[string]bool{}
-	if source != nil {
-		for _, header := range source.Headers {
-			own[http.CanonicalHeaderKey(header.Name)] = true
-		}
-	}
+// headerViews lists headers by name. Values that let someone in are hidden, whatever is revealed: authorization, cookies, and
+// the headers that the source itself asks for.
+func headerViews(h http.Header, class func(name string) mask.Class, reveal mask.Reveal) []headerView {
 	var names []string
 	for name := range h {
 		names = append(names, name)
@@ -142,13 +160,12 @@ func headerViews(h http.Header, source *store.Source) []headerView {
 	for _, name := range names {
 		for _, value := range h[name] {
 			view := headerView{Name: name}
-			if own[http.CanonicalHeaderKey(name)] || hiddenHeader(name) {
-				view.Hidden = true
-				// The scheme tells an operator what was sent, and nothing about the secret.
-				if scheme, rest, ok := strings.Cut(value, " "); ok && rest != "" && strings.HasSuffix(name, "Authorization") && isScheme(scheme) {
-					view.Value = scheme
-				}
-			} else {
+			switch c := class(name); {
+			case c == mask.Secret:
+				view.Hidden, view.Value = true, mask.AuthScheme(name, value)
+			case c == mask.Personal && !reveal.Personal && value != "":
+				view.Hidden, view.Covered = true, true
+			default:
 				view.Value = cut(value, maxHeaderValue)
 			}
 			views = append(views, view)
@@ -157,12 +174,20 @@ func headerViews(h http.Header, source *store.Source) []headerView {
 	return views
 }
 
-func isScheme(s string) bool { return s == "Basic" || s == "Bearer" || s == "Digest" }
-
-func hiddenHeader(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie":
-		return true
+// sentHeader is what is hidden of a request that Recall made itself: nothing in it is personal.
+func sentHeader(name string) mask.Class {
+	if plenigo.SensitiveHeader(name) {
+		return mask.Secret
 	}
-	return plenigo.SensitiveHeader(name)
+	return mask.Shown
+}
+
+// coveredHeaders counts the headers that a reveal would show.
+func coveredHeaders(list []headerView) (n int) {
+	for _, h := range list {
+		if h.Covered {
+			n++
+		}
+	}
+	return n
 }

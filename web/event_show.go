@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -43,6 +44,8 @@ type eventView struct {
 	Payload      payloadView
 	Headers      []headerView
 	Curl         string
+	CurlLacks    bool // something is hidden in it
+	Hidden       hiddenView
 	Deliveries   []deliveryView
 	Poll         string // how often deliveries are renewed; "" when nothing is going on
 	Redispatch   redispatchView
@@ -108,12 +111,25 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("finding the event after: %w", err)
 	}
 
-	v := newEventView(s.newPage(r, ""), e, source)
-	v.Payload = newPayloadView(e, r.URL.Query().Get("view"), s.MaxBody)
+	look, err := s.sight(r)
+	if err != nil {
+		return err
+	}
+	if err := s.seen(r, actionView, e.ID.String()); err != nil {
+		return err
+	}
+
+	v := newEventView(s.newPage(r, ""), e, source, look)
+	v.Payload = newPayloadView(e, r.URL.Query().Get("view"), look, s.MaxBody)
 	v.Messages = s.takeFlashes(w, r)
-	v.setDeliveries(deliveries)
+	v.setDeliveries(deliveries, look.rules, look.of(e))
+	v.setCurl(e, look, s.MaxBody)
+	v.setHidden(e, look, s.RevealFor)
+	look.renew(w)
 	v.setVerification(e, later)
-	v.Why = why
+	if v.Why = why; why != nil && v.Payload.Hides {
+		why.Signed = nil // it has the ends of the body
+	}
 	v.Hold = newEventHoldView(v.page, e.ID, holds)
 	v.Reverify = newReverifyView(e, source, later, arrivals, destinations, v.page)
 	v.Redispatch = newRedispatchView(e, v.Accepted, destinations, v.Role)
@@ -170,7 +186,7 @@ func neighbourURL(p store.EventPage) string {
 	return eventURL(p.Events[0].ID)
 }
 
-func newEventView(p page, e *store.Event, source *store.Source) eventView {
+func newEventView(p page, e *store.Event, source *store.Source, look sight) eventView {
 	v := eventView{
 		page:         p,
 		ID:           e.ID.String(),
@@ -185,9 +201,8 @@ func newEventView(p page, e *store.Event, source *store.Source) eventView {
 		AnsweredTone: statusTone(e.Answered),
 		APIVersion:   e.APIVersion,
 		SHA256:       fmt.Sprintf("%x", e.BodySHA256),
-		Headers:      headerViews(e.Header, source),
+		Headers:      headerViews(e.Header, look.header(source), look.of(e)),
 	}
-	v.Curl = curlCommand(e, v.Headers)
 	if source.Slug == "" {
 		v.Source.URL, v.Slug.URL = "", ""
 	}
@@ -209,6 +224,39 @@ func newEventView(p page, e *store.Event, source *store.Source) eventView {
 	v.Title = eventTitle(v)
 	return v
 }
+
+// setCurl makes the command of what is seen. Without what is hidden it sends something else than what came.
+func (v *eventView) setCurl(e *store.Event, look sight, maxBody int64) {
+	body := e.Body
+	if v.CurlLacks = v.Payload.Hides; v.CurlLacks {
+		if body, _, _ = look.body(e, maxBody); plenigo.Packed(e.Header) {
+			body = nil
+		}
+	}
+	v.Curl = curlCommand(e, body, v.Headers)
+}
+
+// setHidden says what is hidden on the page.
+func (v *eventView) setHidden(e *store.Event, look sight, lasts time.Duration) {
+	says := hiddenWords(v.Payload.Found, look.of(e))
+	if n := coveredHeaders(v.Headers); n > 0 && says == "" {
+		says = plural(n, "header", "headers") + " hidden."
+	}
+	answers := false
+	for _, d := range v.Deliveries {
+		for _, a := range d.Attempts {
+			answers = answers || a.BodyHidden
+		}
+	}
+	if answers && says == "" {
+		says = "What destinations answered is hidden."
+	}
+	secrets := v.Payload.Found.Secret > 0 && !look.of(e).Secrets
+	v.Hidden = look.hidden(says, secrets, lasts, []string{revealOf(store.RevealEvent, v.ID)}, e)
+}
+
+// actionView notes that somebody saw an event's payload.
+const actionView = "event.view"
 
 func eventTitle(v eventView) string {
 	title := v.Entity

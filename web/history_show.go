@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"recall/filter"
+	"recall/plenigo"
 	"recall/store"
 	"recall/verify"
 )
@@ -47,6 +48,8 @@ type historyView struct {
 	NewerURL    string
 	OlderURL    string
 	hidden      url.Values // of the form, beside the moment
+	Hidden      hiddenView
+	look        sight
 }
 
 // stateView is the newest state that was known.
@@ -105,13 +108,16 @@ func (s *server) entityShow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
+	if err := s.lookAt(w, r, &v, store.RevealEntity, store.EntitySubject(key.Type, key.ID)); err != nil {
+		return err
+	}
 	state, of, err := s.DB.FindState(r.Context(), key, q.known(), q.sources()...)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 	case err != nil:
 		return err
 	default:
-		if v.State, err = s.newStateView(r, key, q, state, of); err != nil {
+		if v.State, err = s.newStateView(r, key, q, state, of, v.look); err != nil {
 			return err
 		}
 	}
@@ -130,6 +136,9 @@ func (s *server) customerShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.lookAt(w, r, &v, store.RevealCustomer, id); err != nil {
+		return err
+	}
 	entities, all, err := s.DB.CustomerEntities(r.Context(), id, q.known())
 	if err != nil {
 		return err
@@ -145,6 +154,24 @@ func (s *server) customerShow(w http.ResponseWriter, r *http.Request) error {
 		v.Entities = append(v.Entities, row)
 	}
 	return s.history(w, r, v, q, term, uuid.Nil)
+}
+
+// lookAt finds what may be seen of a history, and notes that it is looked at.
+func (s *server) lookAt(w http.ResponseWriter, r *http.Request, v *historyView, scope store.RevealScope, subject string) error {
+	look, err := s.sight(r)
+	if err != nil {
+		return err
+	}
+	if err := s.seen(r, string(scope)+".view", subject); err != nil {
+		return err
+	}
+	v.look = look
+	v.Hidden = look.hidden("What is personal is hidden. What changed is told all the same.", true, s.RevealFor, []string{revealOf(scope, subject)})
+	if v.Hidden.Until != "" {
+		v.Hidden.Says = ""
+	}
+	look.renew(w)
+	return nil
 }
 
 // read takes what the address says into the view.
@@ -191,6 +218,10 @@ func (s *server) history(w http.ResponseWriter, r *http.Request, v historyView, 
 // fill makes the view of what was found.
 func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uuid.UUID, maxBody int64, h habits) {
 	v.Count = len(events.Events)
+	for id, e := range events.Bodies { // what a reveal is told by
+		plain, _ := unpacked(e, maxBody)
+		e.ID, e.Envelope = id, plenigo.Read(plain)
+	}
 	slugs := map[string]bool{}
 	for i := range events.Events {
 		e := &events.Events[i]
@@ -205,7 +236,7 @@ func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uui
 			v.Days = append(v.Days, historyDay{Name: name})
 		}
 		day := &v.Days[len(v.Days)-1]
-		day.Rows = append(day.Rows, newHistoryRow(e, events.Bodies, q.apart, maxBody, v.Now, h))
+		day.Rows = append(day.Rows, newHistoryRow(e, events.Bodies, q.apart, v.look, maxBody, v.Now, h))
 		last := &day.Rows[len(day.Rows)-1]
 		last.Current = e.ID == current && e.ID != uuid.Nil
 	}
@@ -236,7 +267,7 @@ func (v *historyView) fill(q historyQuery, events store.HistoryPage, current uui
 // briefLength is how many differences a row names.
 const briefLength = 3
 
-func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apart bool, maxBody int64, now time.Time, h habits) historyRow {
+func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apart bool, look sight, maxBody int64, now time.Time, h habits) historyRow {
 	row := historyRow{eventRow: newEventRow(&e.EventSummary, eventQuery{}, now, h)}
 	if !e.ChangedAt.IsZero() {
 		at := newTime(e.ChangedAt, now)
@@ -266,7 +297,11 @@ func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apa
 		row.Note = "Too large to be compared in a list."
 		return row
 	}
-	result := compareBodies(older, newer, maxBody, apart, false)
+	result := compareBodies(older, newer, look, maxBody, apart, false)
+	if result == nil {
+		row.Note = hiddenDifferences
+		return row
+	}
 	var all int
 	row.Brief, row.More, all = briefChanges(result, briefLength)
 	if all > 0 {
@@ -284,11 +319,11 @@ func newHistoryRow(e *store.HistoryEvent, bodies map[uuid.UUID]*store.Event, apa
 	return row
 }
 
-func (s *server) newStateView(r *http.Request, key store.EntityKey, q historyQuery, e *store.Event, of time.Time) (*stateView, error) {
+func (s *server) newStateView(r *http.Request, key store.EntityKey, q historyQuery, e *store.Event, of time.Time, look sight) (*stateView, error) {
 	now := s.Now()
 	v := &stateView{
 		Event: eventURL(e.ID), Of: newTime(of, now), OfExact: habitsOf(r.Context()).exact(of), Received: newTime(e.ReceivedAt(), now),
-		Payload: newPayloadView(e, "", s.MaxBody),
+		Payload: newPayloadView(e, "", look, s.MaxBody),
 	}
 	_, v.Callback = typeWords(e.Envelope.EntityType, e.Envelope.CallbackType)
 	if !q.at.IsZero() {

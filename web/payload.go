@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"recall/mask"
 )
 
 // What one page shows of a body. Everything beyond is behind the link to the raw bytes.
@@ -15,8 +17,8 @@ const (
 	maxHex   = 4 << 10   // bytes
 )
 
-// token is a part of a line with its class: k key, s string, n number, w word (true, false, null), p punctuation, or ""
-// for plain text.
+// token is a part of a line with its class: k key, s string, n number, w word (true, false, null), p punctuation, m where
+// something is hidden, or "" for plain text.
 type token struct {
 	Class string
 	Text  string
@@ -45,10 +47,34 @@ func textLines(body []byte) listing {
 			tokens = []token{{"", shorten(text, maxToken)}, {"p", fmt.Sprintf(" … %s more", size(int64(len(text)-maxToken)))}}
 			l.Whole = false
 		}
-		l.Lines = append(l.Lines, tokens)
+		l.Lines = append(l.Lines, splitCovered(tokens))
 		shown += min(len(text), maxToken)
 	}
 	return l
+}
+
+// splitCovered makes the texts that stand for something hidden tokens of their own.
+func splitCovered(tokens []token) []token {
+	var out []token
+	for _, t := range tokens {
+		rest := t.Text
+		for t.Class == "" {
+			i := strings.Index(rest, `"`+mask.Cover)
+			if i < 0 {
+				break
+			}
+			n := len(mask.Cover) + 2
+			if strings.HasPrefix(rest[i+1:], mask.SecretCover+`"`) {
+				n = len(mask.SecretCover) + 2
+			} else if !strings.HasPrefix(rest[i+1:], mask.Cover+`"`) {
+				break
+			}
+			out = append(out, token{t.Class, rest[:i]}, token{"m", rest[i+1 : i+n-1]})
+			rest = rest[i+n:]
+		}
+		out = append(out, token{t.Class, rest})
+	}
+	return out
 }
 
 // shorten cuts between characters and leaves bytes that are no characters alone.

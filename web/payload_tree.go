@@ -44,13 +44,18 @@ func newPayloadTree(body []byte) (*payloadTree, bool) {
 	if !isJSON {
 		return nil, false
 	}
+	return newTreeOf(root), true
+}
+
+// newTreeOf is newPayloadTree of what is parsed already.
+func newTreeOf(root *diff.Value) *payloadTree {
 	b := treeBuilder{entityType: strings.ToUpper(textOf(root.Member("entityType")))}
 	t := &payloadTree{Root: b.node(root, nil, "", nil)}
 	t.Nodes, t.Whole = b.nodes, !b.cut
 	if b.nodes > openNodes {
 		fold(t.Root.Children, 2)
 	}
-	return t, true
+	return t
 }
 
 func fold(nodes []treeNode, depth int) {
@@ -103,7 +108,7 @@ func (b *treeBuilder) node(v *diff.Value, path diff.Path, at string, in *diff.Va
 		n.Values = valueTokens(v)
 		b.shown += min(len(v.Raw), maxToken)
 		b.cut = b.cut || len(v.Raw) > maxToken
-		if v.Type <= diff.String && len(path) > 0 && len(v.Raw) <= maxFilterValue {
+		if v.Type <= diff.String && !v.Covered && len(path) > 0 && len(v.Raw) <= maxFilterValue {
 			n.Filter = pathFilterURL(at, v)
 			n.URL, n.URLTitle = b.leads(v, at, in)
 		}
@@ -191,6 +196,9 @@ func quoted(text string) string {
 
 // valueTokens shows a value as it was sent, shortened where it is very long.
 func valueTokens(v *diff.Value) []token {
+	if v.Covered {
+		return []token{{"m", v.Text}}
+	}
 	class := "p"
 	switch v.Type {
 	case diff.String:

@@ -31,6 +31,7 @@ type server struct {
 }
 
 func newServer(o Options) *server {
+	o.RevealFor = cmp.Or(o.RevealFor, defaultReveal)
 	o.Sessions.Idle, o.Sessions.Age = cmp.Or(o.Sessions.Idle, defaultIdle), cmp.Or(o.Sessions.Age, defaultAge)
 	return &server{
 		Options:  o,
@@ -52,6 +53,7 @@ const (
 
 	metadata = access(store.RightMetadata)
 	payloads = access(store.RightPayloads)
+	reveals  = access(store.RightReveal)
 	send     = access(store.RightRedispatch)
 	exports  = access(store.RightExport)
 	audit    = access(store.RightAudit)
@@ -81,6 +83,9 @@ func (s *server) routes() []route {
 		{"GET /events/tail", metadata, s.eventTail},
 		{"GET /events/{id}", payloads, s.eventShow},
 		{"GET /events/{id}/raw", payloads, s.eventRaw},
+		{"GET /reveals/new", reveals, s.revealAsk},
+		{"POST /reveals", reveals, s.revealCreate},
+		{"POST /reveals/end", reveals, s.revealEnd},
 		{"GET /events/_compare", payloads, s.compareAsk}, // no id: none has an underscore
 		{"GET /events/{id}/compare/previous", payloads, s.comparePrevious},
 		{"GET /events/{id}/compare/{other}", payloads, s.compareShow},

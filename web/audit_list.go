@@ -107,7 +107,7 @@ type auditDetail struct {
 var auditNouns = []choice{
 	{"event", "Events"}, {"delivery", "Deliveries"}, {"replay", "Replays"}, {"reverify", "Re-verification"}, {"failure", "Failures"},
 	{"source", "Sources"}, {"destination", "Destinations"}, {"view", "Saved views"}, {"user", "Users and log-ins"},
-	{"retention", "Retention"}, {"hold", "Legal holds"},
+	{"entity", "Entities seen"}, {"customer", "Customers seen"}, {"mask", "Masking rules"}, {"retention", "Retention"}, {"hold", "Legal holds"},
 }
 
 func (s *server) auditList(w http.ResponseWriter, r *http.Request) error {
@@ -188,6 +188,14 @@ func subjectURL(noun, subject string) string {
 		return "/sources/" + url.PathEscape(subject)
 	case "destination":
 		return "/destinations/" + url.PathEscape(subject)
+	case "entity":
+		if entityType, id, found := strings.Cut(subject, "/"); found {
+			return entityURL(entityType, id)
+		}
+	case "customer":
+		return customerURL(subject)
+	case "mask":
+		return maskSubject(subject)
 	case "retention", "hold":
 		return "/retention"
 	case "reverify":

@@ -181,13 +181,21 @@ func TestEventPage(t *testing.T) {
 	if text := page.one(t, ".event-head .badge").text(); text != "Verified" {
 		t.Errorf("verdict %q", text)
 	}
-	if text := page.one(t, "#payload").text(); !strings.Contains(text, `"sortKey": 12345678901234567890,`) || !strings.Contains(text, `"price": 0.10,`) || !strings.Contains(text, "Çelik") {
+	if text := page.one(t, "#payload").text(); !strings.Contains(text, `"sortKey": 12345678901234567890,`) || !strings.Contains(text, `"price": 0.10,`) || strings.Contains(text, "Çelik") {
 		t.Errorf("payload %q", text)
 	}
 	for i, step := range e.Verification.Explain() {
 		if text := page.all("#verification li")[i].text(); !strings.Contains(text, step.Name) || !strings.Contains(text, step.Words) {
 			t.Errorf("check %d says %q, want %q", i, text, step.Words)
 		}
+	}
+	if headers := page.one(t, "#headers").text(); strings.Contains(headers, "one") {
+		t.Errorf("a header that may say anything is shown: %q", headers)
+	}
+	v.reveal(t, e)
+	page = v.show("/events/" + e.ID.String())
+	if text := page.one(t, "#payload").text(); !strings.Contains(text, "Çelik") {
+		t.Errorf("revealed payload %q", text)
 	}
 	headers := page.one(t, "#headers").text()
 	for _, want := range []string{"X-Twice one", "X-Twice two", "Content-Type application/json", "Authorization Basic ••••••"} {
@@ -209,6 +217,7 @@ func TestRawBytesAreExact(t *testing.T) {
 	body := "\x00\xff\r\n<script>alert(1)</script>" + strings.Repeat("[", 1<<20)
 	e := s.record(t, body)
 	v := s.as(t, "anna")
+	v.reveal(t, e)
 	a := v.get("/events/" + e.ID.String() + "/raw")
 	if a.body != body {
 		t.Error("the bytes are not those that arrived")
@@ -402,6 +411,7 @@ func TestHostileEventsBreakNoPage(t *testing.T) {
 	}
 	for name, body := range bodies {
 		event := e(body)
+		v.reveal(t, event)
 		for _, view := range []string{"", "?view=pretty", "?view=text", "?view=hex", "?view=%3Cscript%3E"} {
 			check("/events/" + event.ID.String() + view)
 		}

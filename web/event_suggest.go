@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"recall/filter"
+	"recall/mask"
 	"recall/store"
 )
 
@@ -30,6 +31,7 @@ const (
 type known struct {
 	mu     sync.Mutex
 	at     time.Time
+	own    []mask.Rule // that were set when they were looked up
 	values filter.Known
 }
 
@@ -61,23 +63,31 @@ func (s *server) eventSuggest(w http.ResponseWriter, r *http.Request) error {
 func (s *server) knownValues(r *http.Request) filter.Known {
 	s.known.mu.Lock()
 	defer s.known.mu.Unlock()
-	if age := s.Now().Sub(s.known.at); age >= 0 && age < knownFresh {
+	rules, err := s.DB.MaskRules(r.Context())
+	if err != nil {
+		s.Log.Debug("looking for values to suggest", "error", err)
+		return filter.Known{filter.KeyType: typeChoices()} // nothing of the data where it is not known what is hidden
+	}
+	same := slices.Equal(rules.Own(), s.known.own)
+	if age := s.Now().Sub(s.known.at); age >= 0 && age < knownFresh && same {
 		return s.known.values
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), knownTime)
 	defer cancel()
-	values, err := s.findKnown(ctx)
+	values, err := s.findKnown(ctx, rules)
 	if err != nil {
 		s.Log.Debug("looking for values to suggest", "error", err)
-		values = s.known.values
+		if values = s.known.values; !same {
+			values = filter.Known{filter.KeyType: typeChoices()}
+		}
 	}
-	s.known.at, s.known.values = s.Now(), values
+	s.known.at, s.known.own, s.known.values = s.Now(), rules.Own(), values
 	return values
 }
 
 // findKnown takes sources and destinations from the settings, types from what plenigo is known to send, and paths, headers
-// and values of few choices from the newest events.
-func (s *server) findKnown(ctx context.Context) (filter.Known, error) {
+// and values of few choices from the newest events. What is hidden is never suggested.
+func (s *server) findKnown(ctx context.Context, rules *mask.Rules) (filter.Known, error) {
 	values := filter.Known{filter.KeyType: typeChoices()}
 	add := func(key filter.Key, value string, most int) {
 		if value != "" && len(value) <= knownLength && utf8.ValidString(value) && len(values[key]) < most && !slices.Contains(values[key], value) {
@@ -125,10 +135,12 @@ func (s *server) findKnown(ctx context.Context) (filter.Known, error) {
 		for name := range e.Header {
 			add(filter.KeyHeader, strings.ToLower(name), 60)
 		}
-		for scalar := range filter.Scalars(e.Body) {
+		plain, _ := unpacked(e, s.MaxBody)
+		body, _ := rules.Body(plain, mask.Reveal{})
+		for scalar := range filter.Scalars(body) {
 			add(filter.KeyPayload, scalar.Path, knownPaths)
 			list, seen := choices[scalar.Path], scalar.Text
-			if len(choices) < knownPaths && len(list) <= knownValues && len(seen) <= knownLength && !slices.Contains(list, seen) {
+			if !strings.HasPrefix(seen, mask.Cover) && len(choices) < knownPaths && len(list) <= knownValues && len(seen) <= knownLength && !slices.Contains(list, seen) {
 				choices[scalar.Path] = append(list, seen)
 			}
 		}

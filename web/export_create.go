@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"recall/filter"
+	"recall/mask"
 	"recall/store"
 )
 
@@ -42,6 +43,14 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 		return mistake("The format must be jsonl, csv or csv-semicolon.")
 	}
 	payloads := format.payloads && r.PostForm.Get("payloads") == "1"
+	reveal, reason, err := readExportReveal(r, payloads)
+	if err != nil {
+		return err
+	}
+	rules, err := s.DB.MaskRules(r.Context())
+	if err != nil {
+		return err
+	}
 	select {
 	case s.exports <- struct{}{}:
 		defer func() { <-s.exports }()
@@ -49,12 +58,12 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Retry-After", "60")
 		return &statusError{http.StatusServiceUnavailable, fmt.Sprintf("%d exports are under way. Try again when one of them is done.", exportMost)}
 	}
-	detail := map[string]any{"filter": text, "format": r.PostForm.Get("format"), "payloads": payloads, "address": address(r)}
-	if err := s.DB.AddAudit(r.Context(), s.note(r, actionExport, "events", "", detail)); err != nil {
+	detail := map[string]any{"filter": text, "format": r.PostForm.Get("format"), "payloads": payloads, "revealed": reveal.Personal, "secrets": reveal.Secrets, "address": address(r)}
+	if err := s.DB.AddAudit(r.Context(), s.note(r, actionExport, "events", reason, detail)); err != nil {
 		return err
 	}
 	// The first page is read before anything is said, so that a filter that is too hard gets a page that says so.
-	export := &export{s: s, filter: f, payloads: payloads}
+	export := &export{s: s, filter: f, payloads: payloads, rules: rules, reveal: reveal}
 	if err := export.read(r.Context()); err != nil {
 		return err
 	}
@@ -75,7 +84,7 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 	}
 	auditing, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 	defer cancel()
-	if auditErr := s.DB.AddAudit(auditing, s.note(r, actionExport+"ed", "events", "", end)); auditErr != nil {
+	if auditErr := s.DB.AddAudit(auditing, s.note(r, actionExport+"ed", "events", reason, end)); auditErr != nil {
 		s.Log.Error("audit entry not written", "action", actionExport+"ed", "error", auditErr)
 	}
 	if err != nil {
@@ -87,11 +96,41 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// readExportReveal reads what of the hidden goes out too, and why. It is one reveal for the whole file, and asked for with it.
+func readExportReveal(r *http.Request, payloads bool) (reveal mask.Reveal, reason string, err error) {
+	if reason, err = readReason(r); err != nil {
+		return reveal, "", err
+	}
+	reveal.Personal = payloads && r.PostForm.Get("reveal") == "1"
+	reveal.Secrets = reveal.Personal && r.PostForm.Get("secrets") == "1"
+	switch {
+	case !reveal.Personal:
+		return reveal, reason, nil
+	case !userOf(r).Role.May(store.RightReveal):
+		return reveal, "", missingRight(userOf(r), store.RightReveal)
+	case reason == "":
+		return reveal, "", mistake("Say why what is hidden is to be in the file: it stands in the audit list.")
+	}
+	return reveal, reason, nil
+}
+
+// payload is a body as it goes out: as it came where nothing in it is hidden, or else in clear with what is hidden covered.
+func (e *export) payload(event *store.Event) exportPayload {
+	plain, _ := unpacked(event, e.s.MaxBody)
+	body, found := e.rules.Body(plain, e.reveal)
+	if found.Hides(e.reveal) {
+		return exportPayload{body, true}
+	}
+	return exportPayload{event.Body, false}
+}
+
 // export goes through the events of a filter.
 type export struct {
 	s        *server
 	filter   filter.Filter
 	payloads bool
+	rules    *mask.Rules
+	reveal   mask.Reveal
 	before   uuid.UUID
 	page     store.EventPage
 	count    int
@@ -118,7 +157,7 @@ func (e *export) write(ctx context.Context, to exportWriter) error {
 	for {
 		for i := range e.page.Events {
 			event := &e.page.Events[i]
-			var body []byte
+			var payload exportPayload
 			if e.payloads {
 				whole, err := e.s.DB.FindEvent(ctx, event.ID)
 				if errors.Is(err, store.ErrNotFound) { // erased meanwhile
@@ -127,9 +166,9 @@ func (e *export) write(ctx context.Context, to exportWriter) error {
 				if err != nil {
 					return err
 				}
-				body = whole.Body
+				payload = e.payload(whole)
 			}
-			if err := to.event(event, body); err != nil {
+			if err := to.event(event, payload); err != nil {
 				return err
 			}
 			e.count++

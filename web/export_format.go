@@ -13,7 +13,7 @@ import (
 
 // exportWriter writes events one by one.
 type exportWriter interface {
-	event(e *store.EventSummary, body []byte) error
+	event(e *store.EventSummary, p exportPayload) error
 	end() error
 }
 
@@ -31,14 +31,21 @@ var exportFormats = map[string]exportFormat{
 	"csv-semicolon": {"text/csv; charset=utf-8", "csv", false, func(w io.Writer) exportWriter { return newCSV(w, ';') }},
 }
 
+// exportPayload is a body as it goes out. The zero one: none does.
+type exportPayload struct {
+	body  []byte
+	lacks bool // something in it is covered, or all of it is
+}
+
 // jsonLines are the lines of recall event list --json, and with payloads one member more: payload as it was sent where the
-// body is JSON, or else payload_base64.
+// body is JSON, or else payload_base64. Where something is hidden, payload_masked says so; a body hidden whole has no payload.
 type jsonLines struct{ w *json.Encoder }
 
 type jsonLine struct {
 	store.EventJSON
 	Payload json.RawMessage `json:"payload,omitempty"`
 	Base64  []byte          `json:"payload_base64,omitempty"`
+	Masked  bool            `json:"payload_masked,omitempty"`
 }
 
 func newJSONLines(w io.Writer) exportWriter {
@@ -47,12 +54,12 @@ func newJSONLines(w io.Writer) exportWriter {
 	return &jsonLines{encoder}
 }
 
-func (j *jsonLines) event(e *store.EventSummary, body []byte) error {
-	line := jsonLine{EventJSON: e.JSON()}
-	if json.Valid(body) && utf8.Valid(body) {
-		line.Payload = body
+func (j *jsonLines) event(e *store.EventSummary, p exportPayload) error {
+	line := jsonLine{EventJSON: e.JSON(), Masked: p.lacks}
+	if json.Valid(p.body) && utf8.Valid(p.body) {
+		line.Payload = p.body
 	} else {
-		line.Base64 = body
+		line.Base64 = p.body
 	}
 	return j.w.Encode(line)
 }
@@ -92,7 +99,7 @@ func (c *csvFile) head() error {
 	return c.w.Write(csvHead)
 }
 
-func (c *csvFile) event(e *store.EventSummary, _ []byte) error {
+func (c *csvFile) event(e *store.EventSummary, _ exportPayload) error {
 	if err := c.head(); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func TestExportHoldsEveryEventOnce(t *testing.T) {
 		t.Errorf("%d lines, %d events, want %d", n, len(seen), many)
 	}
 
-	a = v.post("/events/export", url.Values{"q": {"verdict:rejected"}, "format": {"jsonl"}, "payloads": {"1"}})
+	a = v.post("/events/export", url.Values{"q": {"verdict:rejected"}, "format": {"jsonl"}, "payloads": {"1"}, "reveal": {"1"}, "reason": {"a test"}})
 	if !strings.Contains(a.body, `"payload":{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"48213","price":1.10}`) || !strings.Contains(a.body, `"payload_base64":"bm8gSlNPTiD/"`) {
 		t.Errorf("payloads: %s", a.body)
 	}

@@ -186,6 +186,10 @@ func TestCompare(t *testing.T) {
 	if !strings.Contains(left, `"price": 1.0`) || strings.Contains(right, "1.0") || !strings.Contains(right, "12345678901234567891") {
 		t.Errorf("everything:\n%s\n%s", left, right)
 	}
+	if rows := v.show(compareURL(text.ID, second.ID)).all("#differences tbody tr"); len(rows) > 0 {
+		t.Error("a text is shown, and nothing tells what in it is personal")
+	}
+	v.reveal(t, text, second)
 	if rows := v.show(compareURL(text.ID, second.ID)).all("#differences tbody tr"); len(rows) == 0 {
 		t.Error("a text and JSON do not differ")
 	}
@@ -231,6 +235,7 @@ func TestPackedPayload(t *testing.T) {
 	broken := s.record(t, body, func(e *store.Event) { e.Header.Set("Content-Encoding", "gzip") })
 	v := s.as(t, "anna")
 
+	v.reveal(t, packed, plain, large, broken)
 	page := v.show(eventURL(packed.ID)).one(t, "#payload")
 	if text := page.text(); !strings.Contains(text, "is shown unpacked") || !strings.Contains(text, `"ACTIVE"`) {
 		t.Error(text)

@@ -159,6 +159,13 @@ func (b *tab) logIn(name string) {
 	)
 }
 
+// showHidden reveals what is hidden of the event whose page is open.
+func (b *tab) showHidden() {
+	b.t.Helper()
+	b.do(chromedp.Click("#hidden summary"), chromedp.SendKeys("#reveal-reason", "ticket 12"), chromedp.Click("#hidden form button"))
+	b.sees("form#hidden", "minutes left")
+}
+
 // quiet fails the test when the browser had anything to complain about: a script that failed, a file that is missing, a
 // style or script that the security policy refused.
 func (b *tab) quiet() {
@@ -196,6 +203,7 @@ func TestBrowserWholeWay(t *testing.T) {
 		t.Errorf("address %s", got)
 	}
 
+	b.showHidden()
 	b.do(chromedp.Click("#payload nav a:last-child"))
 	b.sees("#payload .hex", "7b 22 65 6e")
 	if asks[bool](b, "document.querySelector('[data-copy]').hidden") != asks[bool](b, "!navigator.clipboard") {
@@ -284,6 +292,7 @@ func TestBrowserWithoutJavaScript(t *testing.T) {
 	b.sees("#events .panel-head", "verdict:verified customer:48377")
 	b.do(chromedp.Click(".row a.open"))
 	b.sees("#payload", "sortKey")
+	b.showHidden()
 	b.do(chromedp.Click("#payload nav a:last-child"))
 	b.sees("#payload .hex", "7b 22 65 6e")
 	b.do(chromedp.SetValue("#destination", "crm"), chromedp.Click(".redispatch button"))

@@ -189,7 +189,7 @@ func TestEventPage(t *testing.T) {
 			t.Errorf("check %d says %q, want %q", i, text, step.Words)
 		}
 	}
-	if headers := page.one(t, "#headers").text(); strings.Contains(headers, "one") {
+	if headers := page.one(t, "#headers").text(); strings.Contains(headers, "Twice one") {
 		t.Errorf("a header that may say anything is shown: %q", headers)
 	}
 	v.reveal(t, e)
@@ -322,7 +322,13 @@ func TestAttemptsAreShown(t *testing.T) {
 	attempt.ResponseBody = []byte("<h1>come back \xff later</h1>")
 	storetest.End(t, s.db, d, attempt, store.DeliveryWaiting, time.Now().Add(time.Hour))
 
-	page := s.as(t, "anna").show("/events/" + e.ID.String())
+	v := s.as(t, "anna")
+	page := v.show("/events/" + e.ID.String())
+	if text := page.one(t, ".delivery").text(); strings.Contains(text, "come back") {
+		t.Errorf("what a destination answered is shown: %q", text)
+	}
+	v.reveal(t, e)
+	page = v.show("/events/" + e.ID.String())
 	text := page.one(t, ".delivery").text()
 	for _, want := range []string{"waiting", "next attempt in 59 min", "#1", "503 Service Unavailable", "212 ms", "Retry-After", "120", `<h1>come back \xFF later</h1>`} {
 		if !strings.Contains(text, want) {

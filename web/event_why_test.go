@@ -56,7 +56,7 @@ func TestWhyItWasRejected(t *testing.T) {
 			t.Errorf("%s: the settings are at %q", name, got)
 		}
 		steps := why.one(t, "#why-steps")
-		if steps.has("open") || !strings.Contains(steps.text(), "Digest does not match") || !strings.Contains(steps.text(), "The signed text, of") {
+		if steps.has("open") || !strings.Contains(steps.text(), "Digest does not match") || strings.Contains(steps.text(), "The signed text, of") { // its ends are bytes of the body
 			t.Errorf("%s: steps %q", name, steps.text())
 		}
 		form := a.page().one(t, "#reverify")

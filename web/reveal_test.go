@@ -94,7 +94,7 @@ func TestHiddenUntilRevealed(t *testing.T) {
 			t.Errorf("%s: %s", name, a.Status)
 		}
 	}
-	if text := v.show("/reveals/new?of=event:" + e.ID.String() + "&back=//evil.example").one(t, "main").text(); !strings.Contains(text, "Of the event Order creation 12841") || strings.Contains(text, "evil") {
+	if text := v.show("/reveals/new?of=event:"+e.ID.String()+"&back=//evil.example").one(t, "main").text(); !strings.Contains(text, "Of the event Order creation 12841") || strings.Contains(text, "evil") {
 		t.Error(text)
 	}
 

@@ -28,7 +28,7 @@ func ParseKey(text string) (Key, error) {
 	if secret == ([keySize]byte{}) {
 		return Key{}, errors.New("a key of zeros protects nothing; " + howToMake)
 	}
-	return Key{unique.Make(unique.Make(secret))}, nil
+	return Key{secret: unique.Make(unique.Make(secret))}, nil
 }
 
 const howToMake = "make one with: openssl rand -hex 32"
@@ -62,6 +62,39 @@ func LoadOrCreate(path string) (key Key, created bool, err error) {
 	created = err == nil
 	key, err = load(path)
 	return key, created, err
+}
+
+// Load reads the key from a file; fs.ErrNotExist when there is none.
+func Load(path string) (Key, error) { return load(path) }
+
+// Replace makes a new key in the file, and keeps the one that was there in previous, which must not be there yet. A crash between
+// the two leaves the old key in both, and Replace can be called again.
+func Replace(path, previous string) error {
+	old, err := load(path)
+	if err != nil {
+		return err
+	}
+	switch kept, err := load(previous); {
+	case err == nil && kept != old:
+		return fmt.Errorf("the file %s is there already: the rotation before is not over", previous)
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.Link(path, previous); err != nil {
+			return fmt.Errorf("keeping the key: %w", err)
+		}
+	case err != nil:
+		return err
+	}
+	fresh := path + ".fresh"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("making a new key: %w", err)
+	}
+	if err := create(fresh); err != nil {
+		return fmt.Errorf("making a new key: %w", err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("making a new key: %w", err)
+	}
+	return syncFolder(filepath.Dir(path))
 }
 
 // load reads the key from a file; fs.ErrNotExist when there is none.

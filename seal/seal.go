@@ -23,7 +23,9 @@ var (
 // Key is the program's key: 32 bytes. The zero Key seals nothing: Seal and Derive panic, Open fails. Keys compare with
 // ==. However a Key is printed, it shows its ID at most. Package fmt does not ask an unexported field of another struct
 // how to print it, but follows one pointer where a verb does not fit: two of them keep the bytes out of sight there too.
-type Key struct{ secret unique.Handle[handle] }
+//
+// A Key may have a previous one beside it (WithPrevious), which opens what was sealed before a rotation.
+type Key struct{ secret, previous unique.Handle[handle] }
 
 type handle = unique.Handle[[keySize]byte]
 
@@ -47,6 +49,24 @@ func (k Key) id() []byte {
 	return k.derive("recall: id of the key", idSize)
 }
 
+// WithPrevious is the key with another one that opens what it sealed; the zero Key takes it away. Nothing is sealed or derived
+// with it.
+func (k Key) WithPrevious(other Key) Key {
+	k.previous = other.secret
+	return k
+}
+
+// Previous returns the key beside this one; zero: there is none.
+func (k Key) Previous() Key { return Key{secret: k.previous} }
+
+// KeyOf names the key that sealed a box, by the box alone; "": it is no box.
+func KeyOf(box []byte) string {
+	if len(box) < headerSize+overhead || box[0] != version {
+		return ""
+	}
+	return hex.EncodeToString(box[1:headerSize])
+}
+
 // Seal encrypts plain (AES-256-GCM, fresh nonce). The same context must be given to Open: a box moved to another
 // place does not open.
 func (k Key) Seal(plain []byte, context string) []byte {
@@ -67,6 +87,9 @@ func (k Key) Open(box []byte, context string) ([]byte, error) {
 	}
 	header := box[:headerSize]
 	if id := hex.EncodeToString(header[1:]); id != k.ID() {
+		if previous := k.Previous(); previous != (Key{}) && id == previous.ID() {
+			return previous.Open(box, context)
+		}
 		return nil, fmt.Errorf("%w: %s, not %s", ErrWrongKey, id, k.ID())
 	}
 	plain, err := k.gcm().Open(nil, nil, box[headerSize:], additional(header, context))

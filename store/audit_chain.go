@@ -90,7 +90,7 @@ func checkpointMAC(key seal.Key, kind checkpointKind, position int64, hash []byt
 // addCheckpoint writes one down, with this program's key.
 func (db *DB) addCheckpoint(ctx context.Context, tx pgx.Tx, kind checkpointKind, position int64, hash []byte) error {
 	_, err := tx.Exec(ctx, `INSERT INTO audit_checkpoints (kind, position, hash, at, key_id, mac) VALUES ($1, $2, $3, $4, $5, $6)`,
-		kind, position, hash, db.Now(), db.key.ID(), checkpointMAC(db.key, kind, position, hash))
+		kind, position, hash, db.Now(), db.sealer().ID(), checkpointMAC(db.sealer(), kind, position, hash))
 	return err
 }
 
@@ -100,13 +100,14 @@ type checkpoint struct {
 	Hash     []byte
 	At       time.Time
 	Mac      []byte
+	KeyID    string
 }
 
 // lastCheckpoint returns the furthest one of a kind that this program's key should fit; nil: there is none.
 func (db *DB) lastCheckpoint(ctx context.Context, q querier, kind checkpointKind) (*checkpoint, error) {
 	rows, err := q.Query(ctx, `
-		SELECT position, hash, at, mac FROM audit_checkpoints
-		WHERE kind = $1 AND key_id = $2 ORDER BY position DESC, id DESC LIMIT 1`, kind, db.key.ID())
+		SELECT position, hash, at, mac, key_id FROM audit_checkpoints
+		WHERE kind = $1 AND key_id = ANY($2) ORDER BY position DESC, id DESC LIMIT 1`, kind, db.keyIDs())
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,8 @@ func (db *DB) lastCheckpoint(ctx context.Context, q querier, kind checkpointKind
 }
 
 func (db *DB) fits(kind checkpointKind, c *checkpoint) bool {
-	return hmac.Equal(c.Mac, checkpointMAC(db.key, kind, c.Position, c.Hash))
+	key := db.keyNamed(c.KeyID)
+	return key != (seal.Key{}) && hmac.Equal(c.Mac, checkpointMAC(key, kind, c.Position, c.Hash))
 }
 
 // AuditFault is the first thing that does not fit in the audit list.

@@ -100,7 +100,7 @@ func TestAuditChainWrittenAnewByAnother(t *testing.T) {
 	must(t, db.SealAudit(t.Context()))
 	_, err := db.Pool().Exec(t.Context(), `
 		UPDATE audit_entries SET actor = 'ben' WHERE id = 2;
-		DELETE FROM audit_chain; DELETE FROM audit_checkpoints; INSERT INTO audit_pending SELECT id FROM audit_entries`, pgx.QueryExecModeSimpleProtocol)
+		DELETE FROM audit_chain; DELETE FROM audit_checkpoints; INSERT INTO audit_pending SELECT id FROM audit_entries; UPDATE settings_revision SET key_id = NULL`, pgx.QueryExecModeSimpleProtocol)
 	must(t, err)
 	must(t, other.SealAudit(t.Context()))
 	if _, _, fault := checkAudit(t, other); fault != nil {

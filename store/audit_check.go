@@ -148,9 +148,9 @@ func (db *DB) checkHeads(ctx context.Context, tx pgx.Tx, places []audited) error
 		return nil
 	}
 	rows, err := tx.Query(ctx, `
-		SELECT position, hash, at, mac FROM audit_checkpoints
-		WHERE kind = 'head' AND key_id = $1 AND position BETWEEN $2 AND $3 ORDER BY position`,
-		db.key.ID(), places[0].Position, places[len(places)-1].Position)
+		SELECT position, hash, at, mac, key_id FROM audit_checkpoints
+		WHERE kind = 'head' AND key_id = ANY($1) AND position BETWEEN $2 AND $3 ORDER BY position`,
+		db.keyIDs(), places[0].Position, places[len(places)-1].Position)
 	if err != nil {
 		return err
 	}

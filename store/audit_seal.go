@@ -67,6 +67,9 @@ func (db *DB) sealSome(ctx context.Context) (n int, err error) {
 		if err != nil || len(entries) == 0 {
 			return err
 		}
+		if err := db.checkKey(ctx, tx, ""); err != nil {
+			return err
+		}
 		position, hash, err := db.auditEnd(ctx, tx)
 		if err != nil {
 			return err

@@ -146,8 +146,8 @@ func (db *DB) writeDestination(ctx context.Context, tx pgx.Tx, d *Destination) e
 		pgx.NamedArgs{
 			"id": d.ID, "revision": d.Revision, "name": d.Name, "url": d.URL, "method": d.Method, "match": d.Match,
 			"signing": d.Signing, "pass_signature": d.PassSignature, "demo": d.Demo, "ordering": d.Ordering,
-			"secrets":  sealList(db.key, secrets, destinationSecretsPlace(d.ID)),
-			"hidden":   sealList(db.key, storeHeaders(d.Headers), destinationPlace(d.ID)),
+			"secrets":  sealList(db.sealer(), secrets, destinationSecretsPlace(d.ID)),
+			"hidden":   sealList(db.sealer(), storeHeaders(d.Headers), destinationPlace(d.ID)),
 			"headers":  storeHeaders(d.ClearHeaders),
 			"timeout":  d.Timeout.Milliseconds(),
 			"schedule": waits, "max_rate": orNull(d.MaxRate, 0), "max_concurrency": orNull(d.MaxConcurrency, 0),

@@ -15,7 +15,7 @@ import (
 
 // CheckKey says clearly when the secrets in the database were sealed with another key than this program's. The first
 // program that asks, or that seals something, makes its key the database's.
-func (db *DB) CheckKey(ctx context.Context) error { return db.checkKey(ctx, db.pool) }
+func (db *DB) CheckKey(ctx context.Context) error { return db.checkKey(ctx, db.pool, "") }
 
 // querier is the pool or a transaction.
 type querier interface {
@@ -25,13 +25,14 @@ type querier interface {
 }
 
 // checkKey is asked before anything is sealed too: a command run with another key must not add a secret that the server
-// cannot open.
-func (db *DB) checkKey(ctx context.Context, q querier) error {
+// cannot open. Of two keys that a program has, it seals with the database's, until that is changed (key.go); lock is FOR UPDATE
+// where something is sealed in the same transaction, so that the change waits for it.
+func (db *DB) checkKey(ctx context.Context, q querier, lock string) error {
 	if db.key == (seal.Key{}) {
 		return errors.New("this program has no key to seal secrets with: set RECALL_KEY or RECALL_KEY_FILE")
 	}
 	var sealedWith *string
-	err := q.QueryRow(ctx, `SELECT key_id FROM settings_revision`).Scan(&sealedWith)
+	err := q.QueryRow(ctx, `SELECT key_id FROM settings_revision `+lock).Scan(&sealedWith)
 	if err == nil && sealedWith == nil {
 		err = q.QueryRow(ctx, `
 			UPDATE settings_revision SET key_id = COALESCE(key_id, $1) -- another program may have been faster
@@ -40,12 +41,44 @@ func (db *DB) checkKey(ctx context.Context, q querier) error {
 	if err != nil {
 		return fmt.Errorf("asking which key sealed the secrets: %w", err)
 	}
-	if *sealedWith != db.key.ID() {
+	if !db.has(*sealedWith) {
 		return fmt.Errorf("the secrets in this database were %w: key %s, while this program has key %s; "+
-			"give it the key it had before (RECALL_KEY, RECALL_KEY_FILE, or the file key in RECALL_DATA_DIR)",
+			"give it the key it had before (RECALL_KEY, RECALL_KEY_FILE, or the file key in RECALL_DATA_DIR); where it is lost, see recall key give-up",
 			seal.ErrWrongKey, *sealedWith, db.key.ID())
 	}
+	key := db.keyNamed(*sealedWith)
+	db.sealing.Store(&key)
 	return nil
+}
+
+// sealer is the key that checkKey found to be the database's.
+func (db *DB) sealer() seal.Key {
+	if key := db.sealing.Load(); key != nil {
+		return *key
+	}
+	return db.key
+}
+
+// has tells whether a key is one of ours.
+func (db *DB) has(id string) bool { return db.keyNamed(id) != (seal.Key{}) }
+
+// keyNamed returns that one of our keys; zero: it is none of ours.
+func (db *DB) keyNamed(id string) seal.Key {
+	for _, key := range []seal.Key{db.key.WithPrevious(seal.Key{}), db.key.Previous()} {
+		if key != (seal.Key{}) && key.ID() == id {
+			return key
+		}
+	}
+	return seal.Key{}
+}
+
+// keyIDs are the names of ours.
+func (db *DB) keyIDs() []string {
+	ids := []string{db.key.ID()}
+	if previous := db.key.Previous(); previous != (seal.Key{}) {
+		ids = append(ids, previous.ID())
+	}
+	return ids
 }
 
 // readSettings runs reads on one snapshot, so that a source and its secrets, and the revision, are of one moment.
@@ -56,7 +89,7 @@ func (db *DB) readSettings(ctx context.Context, read func(pgx.Tx) error) error {
 // writeSettings runs writes that may seal something, all or none.
 func (db *DB) writeSettings(ctx context.Context, write func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if err := db.checkKey(ctx, tx); err != nil {
+		if err := db.checkKey(ctx, tx, "FOR UPDATE"); err != nil {
 			return err
 		}
 		return write(tx)

@@ -78,7 +78,7 @@ func (db *DB) UpdateSource(ctx context.Context, s *Source, notes ...AuditEntry) 
 func (db *DB) writeSource(ctx context.Context, tx pgx.Tx, s *Source) error {
 	var basic []byte
 	if s.Basic != nil {
-		basic = db.key.Seal([]byte(s.Basic.User+":"+s.Basic.Password), basicPlace(s.ID))
+		basic = db.sealer().Seal([]byte(s.Basic.User+":"+s.Basic.Password), basicPlace(s.ID))
 	}
 	scheme, err := encodeScheme(s.Scheme)
 	if err != nil {
@@ -112,7 +112,7 @@ func (db *DB) writeSource(ctx context.Context, tx pgx.Tx, s *Source) error {
 			ON CONFLICT (source_id, name) DO UPDATE
 			SET sealed = EXCLUDED.sealed, valid_from = EXCLUDED.valid_from, valid_until = EXCLUDED.valid_until`,
 			pgx.NamedArgs{
-				"id": s.ID, "name": secret.Name, "sealed": db.key.Seal([]byte(secret.Key), secretPlace(s.ID, secret.Name)),
+				"id": s.ID, "name": secret.Name, "sealed": db.sealer().Seal([]byte(secret.Key), secretPlace(s.ID, secret.Name)),
 				"from": orTime(secret.From), "until": orTime(secret.Until), "now": db.Now(),
 			})
 		if err != nil {
@@ -129,7 +129,7 @@ func (db *DB) writeSource(ctx context.Context, tx pgx.Tx, s *Source) error {
 	for _, h := range s.Headers {
 		name := http.CanonicalHeaderKey(h.Name)
 		_, err := tx.Exec(ctx, `INSERT INTO source_headers (source_id, name, sealed) VALUES ($1, $2, $3)`,
-			s.ID, name, db.key.Seal([]byte(h.Value), headerPlace(s.ID, name)))
+			s.ID, name, db.sealer().Seal([]byte(h.Value), headerPlace(s.ID, name)))
 		if err != nil {
 			return fmt.Errorf("header %s: %w", name, err)
 		}

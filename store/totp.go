@@ -33,13 +33,18 @@ func (db *DB) BeginSecondFactor(ctx context.Context, u *User) (*otp.Key, error) 
 	if err != nil {
 		return nil, fmt.Errorf("making a secret for an authenticator app: %w", err)
 	}
-	tag, err := db.pool.Exec(ctx, `
-		UPDATE users SET totp_sealed = $2, totp_step = 0
-		WHERE id = $1 AND totp_confirmed_at IS NULL`, u.ID, db.key.Seal([]byte(key.Secret()), totpPlace(u.ID)))
+	begun := false
+	err = db.writeSettings(ctx, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			UPDATE users SET totp_sealed = $2, totp_step = 0
+			WHERE id = $1 AND totp_confirmed_at IS NULL`, u.ID, db.sealer().Seal([]byte(key.Secret()), totpPlace(u.ID)))
+		begun = tag.RowsAffected() > 0
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("keeping the secret of an authenticator app: %w", err)
 	}
-	if tag.RowsAffected() == 0 {
+	if !begun {
 		return nil, fmt.Errorf("a second factor of %q %w", u.Name, ErrExists)
 	}
 	return key, nil

@@ -29,7 +29,11 @@ const (
 )
 
 func newCookieStore(key seal.Key, secure bool, age time.Duration) *sessions.CookieStore {
-	cookies := sessions.NewCookieStore(key.Derive("web: signing of session cookies", 32), key.Derive("web: encryption of session cookies", 32))
+	pairs := [][]byte{key.Derive("web: signing of session cookies", 32), key.Derive("web: encryption of session cookies", 32)}
+	if previous := key.Previous(); previous != (seal.Key{}) { // log-ins outlive a rotation of the key while both are given
+		pairs = append(pairs, previous.Derive("web: signing of session cookies", 32), previous.Derive("web: encryption of session cookies", 32))
+	}
+	cookies := sessions.NewCookieStore(pairs...)
 	cookies.MaxAge(int(age.Seconds()))
 	cookies.Options.Path = "/"
 	cookies.Options.HttpOnly = true

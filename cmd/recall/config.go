@@ -34,6 +34,8 @@ type commonSettings struct {
 	DataDir         string `env:"RECALL_DATA_DIR" default:"./data" help:"Folder of the private database and the key."`
 	Key             string `env:"RECALL_KEY" placeholder:"KEY" help:"Key that seals secrets and signs sessions, 64 hex digits (openssl rand -hex 32). Without it one is made in the data folder. A flag can be seen by others on the machine."`
 	KeyFile         string `env:"RECALL_KEY_FILE" placeholder:"FILE" help:"File that holds the same."`
+	PreviousKey     string `name:"key-previous" env:"RECALL_KEY_PREVIOUS" placeholder:"KEY" help:"Key of before, which still opens what it sealed, until recall key status says that nothing is left. A flag can be seen by others on the machine."`
+	PreviousKeyFile string `name:"key-previous-file" env:"RECALL_KEY_PREVIOUS_FILE" placeholder:"FILE" help:"File that holds the same."`
 	PostgresBin     string `env:"RECALL_POSTGRES_BIN" placeholder:"DIR" help:"Folder of PostgreSQL's server programs, for the private database. Without it they are looked for."`
 	ReasonAbove     string `env:"RECALL_REASON_ABOVE" default:"10" help:"Sending more events again than this asks for a reason. 0: none does."`
 	LogLevel        string `env:"RECALL_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error. Without it serve logs from info, serve --demo and other commands from warn."`
@@ -107,7 +109,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		ReadURL:     p.databaseURL("RECALL_DATABASE_READ_URL", common.ReadURL, common.ReadURLFile),
 		OwnerURL:    p.databaseURL("RECALL_DATABASE_OWNER_URL", common.OwnerURL, common.OwnerURLFile),
 		DataDir:     p.folder("RECALL_DATA_DIR", common.DataDir),
-		Key:         p.key(common.Key, common.KeyFile),
+		Key:         p.keys(common),
 		PostgresBin: common.PostgresBin,
 		ReasonAbove: p.number("RECALL_REASON_ABOVE", common.ReasonAbove, 0, 1_000_000_000),
 		LogLevel:    p.logLevel(common.LogLevel),
@@ -191,8 +193,22 @@ func (p *problems) secret(variable, value, file string) (text, name string) {
 	return text, fileVariable
 }
 
-func (p *problems) key(value, file string) seal.Key {
-	text, name := p.secret("RECALL_KEY", value, file)
+// keys reads the key, with the previous one beside it.
+func (p *problems) keys(common commonSettings) seal.Key {
+	key := p.key("RECALL_KEY", common.Key, common.KeyFile)
+	previous := p.key("RECALL_KEY_PREVIOUS", common.PreviousKey, common.PreviousKeyFile)
+	switch {
+	case previous == (seal.Key{}):
+	case key == (seal.Key{}):
+		p.add("RECALL_KEY_PREVIOUS stands beside RECALL_KEY, which is not set")
+	case key == previous:
+		p.add("RECALL_KEY_PREVIOUS is the same as RECALL_KEY: leave it out")
+	}
+	return key.WithPrevious(previous)
+}
+
+func (p *problems) key(variable, value, file string) seal.Key {
+	text, name := p.secret(variable, value, file)
 	if text == "" {
 		return seal.Key{}
 	}

@@ -164,6 +164,9 @@ func every(ctx context.Context, d time.Duration) bool {
 // keyFile is where the key is kept that no setting gives.
 func (a *app) keyFile() string { return filepath.Join(a.cfg.DataDir, "key") }
 
+// previousKeyFile is where the key before that one is kept while it is rotated.
+func (a *app) previousKeyFile() string { return a.keyFile() + ".previous" }
+
 // findKey returns the key of the settings, or the one in the data folder. Only makeKey makes one: a command that was
 // started in the wrong folder must not go on with a key that opens nothing.
 func (a *app) findKey() (seal.Key, error) {
@@ -185,5 +188,9 @@ func (a *app) makeKey() (seal.Key, error) {
 	if made {
 		a.log.Info("made the key that seals secrets; keep a copy of it apart from the database", "file", a.keyFile())
 	}
-	return key, nil
+	previous, err := seal.Load(a.previousKeyFile())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return key, fmt.Errorf("RECALL_DATA_DIR: %w", err)
+	}
+	return key.WithPrevious(previous), nil
 }

@@ -31,6 +31,7 @@ type cli struct {
 	Replay      replayCmd      `cmd:"" help:"Send many events again: planned first, then a few, then all, at a rate."`
 	Retention   retentionCmd   `cmd:"" help:"For how long things are kept, what would go, and what is held."`
 	Audit       auditCmd       `cmd:"" help:"List and export who did what, and check that nothing of it was changed."`
+	Key         keyCmd         `cmd:"" help:"Change the key that seals secrets, and see what is sealed with which."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
 	Doctor      doctorCmd      `cmd:"" help:"Say what is wrong, and what to do about it."`

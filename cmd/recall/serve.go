@@ -34,6 +34,9 @@ func (c *serveCmd) Help() string {
 func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	signal.Ignore(syscall.SIGPIPE) // whoever reads the log may go away, and callbacks come on
 	boundMemory(a.cfg.MaxBody)
+	if err := hideMemory(); err != nil {
+		a.log.Warn("a core dump of this process would hold the key", "error", err)
+	}
 	systemd := newNotifier()
 	receiverListener, err := openListener("RECALL_RECEIVER_ADDR", a.cfg.ReceiverAddr)
 	if err != nil {

@@ -26,6 +26,7 @@ build: ## Build bin/recall
 .PHONY: test
 test: ## Install what is missing, and run every test on a real PostgreSQL and a real browser
 	@scripts/install-postgres
+	@scripts/install-pgbouncer
 	@scripts/install-chromium
 	@echo "Running every test; this takes a few minutes."
 	go test -count=1 -timeout=10m ./...
@@ -34,6 +35,7 @@ test: ## Install what is missing, and run every test on a real PostgreSQL and a 
 .PHONY: test-race
 test-race: ## The same with the race detector, which needs a C compiler and more time
 	@scripts/install-postgres
+	@scripts/install-pgbouncer
 	@scripts/install-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout=30m ./...
 
@@ -54,6 +56,7 @@ bench: build ## Measure Recall against limits of the same run, into docs/perform
 .PHONY: soak
 soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many times over (FAULTS=200)
 	@scripts/install-postgres
+	@scripts/install-pgbouncer
 	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -count=1 -timeout=120m -v
 
 .PHONY: release

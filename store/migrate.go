@@ -16,8 +16,8 @@ import (
 	"recall/migrations"
 )
 
-// ErrSchemaNewer: a newer Recall has migrated the database.
-var ErrSchemaNewer = errors.New("the database was migrated by a newer Recall: start that version, or restore a backup from before")
+// ErrSchemaNewer: a newer Recall has migrated the database, one that is more than a release ahead of this one.
+var ErrSchemaNewer = errors.New("the database was migrated by a newer Recall, more than one release ahead: start that version, or restore a backup from before")
 
 // ErrSchemaOlder: migrations are missing.
 var ErrSchemaOlder = errors.New("the database's schema is older than this program: run `recall migrate up`")
@@ -29,13 +29,14 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func (db *DB) migrate(ctx context.Context) error {
+	newer := false
 	err := db.withGoose(func(goose *goose.Provider) error {
 		current, target, err := goose.GetVersions(ctx)
 		if err != nil {
 			return fmt.Errorf("reading the schema's version: %w", err)
 		}
-		if current > target {
-			return ErrSchemaNewer
+		if newer = current > target; newer {
+			return db.supports(ctx, target)
 		}
 		results, err := goose.Up(ctx)
 		if err != nil {
@@ -49,6 +50,13 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if newer {
+		db.Log.Warn("the schema is that of the next release: this program works on it, to be replaced soon")
+		return db.makePartitionsAhead(ctx)
+	}
+	if _, err := db.ownerSession().Exec(ctx, `UPDATE schema_support SET least = $1 WHERE least < $1`, migrations.Previous); err != nil {
+		return fmt.Errorf("writing down which programs may run on this schema: %w", err)
+	}
 	river, err := db.river()
 	if err != nil {
 		return err
@@ -59,7 +67,7 @@ func (db *DB) migrate(ctx context.Context) error {
 	return errors.Join(db.makePartitionsAhead(ctx), db.grant(ctx))
 }
 
-// CheckSchema returns ErrSchemaOlder or ErrSchemaNewer where the schema is not this program's.
+// CheckSchema returns ErrSchemaOlder or ErrSchemaNewer where the schema is neither this program's nor that of the next release.
 func (db *DB) CheckSchema(ctx context.Context) error {
 	err := db.withGoose(func(goose *goose.Provider) error {
 		current, target, err := goose.GetVersions(ctx)
@@ -69,7 +77,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 		case current < target:
 			return ErrSchemaOlder
 		case current > target:
-			return ErrSchemaNewer
+			return db.supports(ctx, target)
 		}
 		return nil
 	})
@@ -88,6 +96,35 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 		return ErrSchemaOlder
 	}
 	return nil
+}
+
+// supports returns ErrSchemaNewer unless the newer program that has migrated the database lets one run beside it whose
+// newest migration is known.
+func (db *DB) supports(ctx context.Context, known int64) error {
+	var least int64
+	if err := db.session.QueryRow(ctx, `SELECT least FROM schema_support`).Scan(&least); err != nil {
+		return fmt.Errorf("reading which programs may run on this schema: %w", err)
+	}
+	if known < least {
+		return ErrSchemaNewer
+	}
+	return nil
+}
+
+// SchemaAhead is by how many migrations the schema is newer than this program, 0: it is not. ErrSchemaNewer where this program
+// must not run on it.
+func (db *DB) SchemaAhead(ctx context.Context) (ahead int64, err error) {
+	err = db.withGoose(func(goose *goose.Provider) error {
+		current, target, err := goose.GetVersions(ctx)
+		if err != nil {
+			return fmt.Errorf("reading the schema's version: %w", err)
+		}
+		if ahead = max(0, current-target); ahead > 0 {
+			return db.supports(ctx, target)
+		}
+		return nil
+	})
+	return ahead, err
 }
 
 // MigrationState is one migration and when it was applied (zero: pending).

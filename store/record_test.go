@@ -506,6 +506,13 @@ func TestMigrateTwiceAndStatus(t *testing.T) {
 	if _, err := db.Pool().Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`); err != nil {
 		t.Fatal(err)
 	}
+	must(t, db.Migrate(t.Context())) // of the next release, which lets this one run beside it
+	must(t, db.CheckSchema(t.Context()))
+	if ahead, err := db.SchemaAhead(t.Context()); err != nil || ahead == 0 {
+		t.Errorf("%d migrations ahead, %v", ahead, err)
+	}
+	_, err = db.Pool().Exec(t.Context(), `UPDATE schema_support SET least = 99998`)
+	must(t, err)
 	if err := db.Migrate(t.Context()); !errors.Is(err, store.ErrSchemaNewer) {
 		t.Errorf("a newer schema: %v", err)
 	}

@@ -58,7 +58,14 @@ func (migrateStatusCmd) Run(ctx context.Context, a *app) error {
 		}
 		rows = append(rows, []string{s.Name, applied})
 	}
-	return writeTable(a.out, rows)
+	if err := writeTable(a.out, rows); err != nil {
+		return err
+	}
+	ahead, err := db.SchemaAhead(ctx)
+	if err == nil && ahead > 0 {
+		_, err = fmt.Fprintf(a.out, "The schema is that of the next release, %s ahead. This program works on it beside newer ones; replace it soon.\n", counted(int(ahead), "migration", "migrations"))
+	}
+	return err
 }
 
 type dbCmd struct {

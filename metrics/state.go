@@ -39,6 +39,8 @@ var (
 	destinationState = gauge("destination_state", "1 for the state that a destination is in.", "destination", "state")
 	partitionsAhead  = gauge("partitions_ahead_seconds", "Time for which tables have their partitions in advance.")
 	countsAge        = gauge("counts_age_seconds", "How far failures and counts on the pages are behind.")
+	searchAge        = gauge("search_index_age_seconds", "How far the search index is behind the arrivals, to within 20 seconds; left out until it first caught up.")
+	searchBuilding   = gauge("search_index_building", "1 while the search index is being made from older events.")
 	failuresOpen     = gauge("failure_groups_open", "Groups of rejected callbacks that nobody has looked at, 100 at most.")
 	failuresToday    = gauge("source_failures_today", "Requests of a source answered other than 2xx since 00:00 UTC.", "source")
 	failureDays      = gauge("source_failure_days", "Days in a row with 10 failures or more; after 7 plenigo switches the callback off.", "source")
@@ -92,6 +94,10 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 	if !sample.counted.IsZero() {
 		tell(countsAge, since(sample.counted, now))
 	}
+	if !sample.search.IndexedAt.IsZero() {
+		tell(searchAge, since(sample.search.IndexedAt, now))
+	}
+	tell(searchBuilding, truth(sample.search.Building))
 	tell(failuresOpen, float64(sample.failures))
 	for _, b := range sample.backlogs[:min(mostNames, len(sample.backlogs))] {
 		for _, state := range []store.DeliveryState{store.DeliveryPending, store.DeliverySending, store.DeliveryWaiting, store.DeliveryExhausted} {

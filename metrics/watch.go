@@ -22,7 +22,8 @@ type sample struct {
 	backlogs   []store.Backlog
 	partitions time.Time // until when there are some
 	counted    time.Time // when the counts were last complete
-	failures   int       // open groups, 100 at most
+	search     store.SearchProgress
+	failures   int // open groups, 100 at most
 	sources    []sourceSample
 }
 
@@ -63,6 +64,9 @@ func (m *Metrics) Look(ctx context.Context, db *store.DB) error {
 		return err
 	}
 	if s.counted, err = db.CountedAt(ctx); err != nil {
+		return err
+	}
+	if s.search, err = db.SearchProgress(ctx); err != nil {
 		return err
 	}
 	if s.failures, err = db.CountOpenFailures(ctx); err != nil {

@@ -39,15 +39,6 @@ func (db *DB) indexEvents(ctx context.Context, size int, p pace) error {
 	return ctx.Err()
 }
 
-// Reindex has the search index made anew from the events, in the background.
-func (db *DB) Reindex(ctx context.Context) error {
-	_, err := db.pool.Exec(ctx, `UPDATE search_progress SET version = 0`)
-	if err != nil {
-		return fmt.Errorf("having the search index made anew: %w", err)
-	}
-	return nil
-}
-
 // indexedAtExact is how exactly IndexedAt is kept.
 const indexedAtExact = 20 * time.Second
 
@@ -60,6 +51,12 @@ type progress struct {
 
 // indexSome makes one segment, or a part of a merged one, in one transaction, and tells whether there may be more to do.
 func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, err error) {
+	var merged uuid.UUID
+	defer func() {
+		if merged != uuid.Nil && err == nil {
+			db.tidy(ctx, merged)
+		}
+	}()
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var p progress
 		var indexedAt *time.Time
@@ -104,6 +101,7 @@ func (db *DB) indexSome(ctx context.Context, size int, pace *pace) (more bool, e
 			}
 			m := merge{db: db, tx: tx, pace: pace, most: mergedEvents / segmentEvents * size}
 			if more, err = m.some(ctx, p.downTo); more || err != nil {
+				merged = m.done
 				return err
 			}
 		}
@@ -308,13 +306,4 @@ func (p *postings) write(ctx context.Context, tx pgx.Tx, id uuid.UUID, pace *pac
 		}
 	}
 	return nil
-}
-
-// IndexedAt is when less than a segment last waited to be indexed; zero: not since the index was begun.
-func (db *DB) IndexedAt(ctx context.Context) (time.Time, error) {
-	var at *time.Time
-	if err := db.pool.QueryRow(ctx, `SELECT indexed_at FROM search_progress`).Scan(&at); err != nil {
-		return time.Time{}, fmt.Errorf("asking how far the search index is: %w", err)
-	}
-	return orZero(at).UTC(), nil
 }

@@ -71,7 +71,7 @@ func TestIndexedPages(t *testing.T) {
 	check("waiting")
 	must(t, db.IndexSegments(t.Context(), 50))
 	check("indexed again")
-	must(t, db.Reindex(t.Context()))
+	must(t, db.Reindex(t.Context(), store.AuditEntry{Actor: "test", Action: "search.reindex", Subject: "search index"}))
 	check("about to be made anew")
 	step(2)
 	must(t, db.IndexSegments(t.Context(), 64))

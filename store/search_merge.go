@@ -25,7 +25,8 @@ type merge struct {
 	db   *DB
 	tx   pgx.Tx
 	pace *pace
-	most int // events of a large one
+	most int       // events of a large one
+	done uuid.UUID // the large one that was made whole
 }
 
 // some does one part of what is to be merged, if anything is, and tells whether it did. Events from downTo on are indexed.
@@ -94,6 +95,15 @@ func (m *merge) due(ctx context.Context, downTo uuid.UUID) ([]uuid.UUID, error) 
 	return nil, nil
 }
 
+// tidy frees the room of what was merged for what is next of the week: PostgreSQL by itself comes later, and the table would
+// grow to twice its size. It is no matter when it fails.
+func (db *DB) tidy(ctx context.Context, merged uuid.UUID) {
+	table := partitionName("search_postings", weekOf(receivedAt(merged))) // made of our own constants and numbers
+	if _, err := db.OwnerPool().Exec(ctx, "VACUUM (SKIP_LOCKED) "+table); err != nil && ctx.Err() == nil {
+		db.Log.Debug("the room of merged segments is left to PostgreSQL", "table", table, "error", err)
+	}
+}
+
 // mergedSegment is one that goes into a larger one.
 type mergedSegment struct {
 	id                     uuid.UUID
@@ -139,6 +149,7 @@ func (m *merge) part(ctx context.Context, id uuid.UUID, from []uuid.UUID, part i
 	if err := insertSegment(ctx, m.tx, id, target, eventIDs, eventClasses, slices.Compact(overfull)); err != nil {
 		return err
 	}
+	m.done = id
 	return m.end(ctx, from)
 }
 

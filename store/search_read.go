@@ -67,18 +67,9 @@ func (s *segment) evaluate(groups [][][]term, rows segmentRows) ([]place, error)
 	for i, group := range groups {
 		lists := [][]place{s.overfullPlaces()}
 		for _, alternative := range group {
-			var of []place
-			for j, t := range alternative {
-				list, err := placesOf(s.shape, t, rows[s.shape.bucket(t)])
-				if err != nil {
-					return nil, err
-				}
-				if j > 0 {
-					list = both(of, list)
-				}
-				if of = list; len(of) == 0 {
-					break
-				}
+			of, err := allOf(s.shape, alternative, rows)
+			if err != nil {
+				return nil, err
 			}
 			lists = append(lists, of)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"math/bits"
@@ -191,15 +192,50 @@ func (p rowPlaces) append(places []place) []place {
 	return places
 }
 
-// placesOf reads the places of a term's events, ascending, from its bucket's row; nil is an empty row.
-func placesOf(s shape, t term, row []byte) (places []place, err error) {
+// placesOf finds a term in its bucket's row; nil is an empty row.
+func placesOf(s shape, t term, row []byte) (places rowPlaces, found bool, err error) {
 	err = rowTerms(row, func(rest uint32, of rowPlaces) bool {
 		if rest == s.rest(t) {
-			places = of.append(places)
+			places, found = of, true
 		}
 		return rest < s.rest(t)
 	})
-	return places, err
+	return places, found, err
+}
+
+// within leaves those of some places, ascending, that are the term's too.
+func (p rowPlaces) within(places []place) []place {
+	if !p.bits {
+		return both(places, p.append(nil))
+	}
+	return slices.DeleteFunc(places, func(at place) bool { return int(at)/8 >= len(p.list) || p.list[at/8]&(1<<(at%8)) == 0 })
+}
+
+// allOf are the places of the events that hold every one of some terms, ascending: of the rarest one those that the others
+// have too.
+func allOf(s shape, terms []term, rows segmentRows) ([]place, error) {
+	var lists []rowPlaces
+	for _, t := range terms {
+		of, found, err := placesOf(s, t, rows[s.bucket(t)])
+		if err != nil || !found {
+			return nil, err
+		}
+		lists = append(lists, of)
+	}
+	slices.SortFunc(lists, func(a, b rowPlaces) int { return cmp.Compare(a.size(), b.size()) })
+	places := lists[0].append(nil)
+	for _, of := range lists[1:] {
+		places = of.within(places)
+	}
+	return places, nil
+}
+
+// size is about how many places there are: enough to tell what is rare.
+func (p rowPlaces) size() int {
+	if p.bits {
+		return 8 * len(p.list)
+	}
+	return len(p.list)
 }
 
 // both are the places in two ascending lists.

@@ -66,6 +66,7 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	d.say("audit list", d.audit(ctx, db, key))
 	d.say("partitions", d.partitions(ctx, db))
 	d.say("counts", d.counts(ctx, db))
+	d.say("search", d.search(ctx, db))
 	d.say("deliveries", d.deliveries(ctx, db))
 	d.say("sources", d.sources(ctx, db))
 	d.say("switch-off", d.switchOff(ctx, db))
@@ -156,6 +157,20 @@ func (d *doctor) partitions(ctx context.Context, db *store.DB) finding {
 		return warn(do, "they last until %s", until.Format(time.DateOnly))
 	}
 	return ok("made until %s", until.Format(time.DateOnly))
+}
+
+func (d *doctor) search(ctx context.Context, db *store.DB) finding {
+	p, err := db.SearchProgress(ctx)
+	const do = "start `recall serve`, which indexes what arrives, and see its log for what hinders it; until then searches look through events one by one"
+	switch {
+	case err != nil:
+		return fail(again, "%v", err)
+	case p.Building:
+		return warn("wait: a running `recall serve` makes it; searches over long times are slower until then", "%s", searchWords(p))
+	case p.IndexedAt.IsZero() || d.app.now().Sub(p.IndexedAt) > lagMost:
+		return warn(do, "%s", searchWords(p))
+	}
+	return ok("%s, %d events in %d segments", searchWords(p), p.Events, p.Segments)
 }
 
 func (d *doctor) counts(ctx context.Context, db *store.DB) finding {

@@ -62,7 +62,7 @@ func TestOutageAsPagesAndDoctorTellIt(t *testing.T) {
 	ids := []uuid.UUID{send(s, shop, 1)}
 	s.wait("doctor finds nothing wrong", func() bool { return doctor().status == 0 })
 	doctor().want(t, 0, "ok    settings", "ok    serve ", "takes callbacks", "ok    spool         empty", "ok    database      PostgreSQL ", "ok    durability",
-		"ok    schema", "ok    key fits", "ok    partitions", "ok    counts", "ok    deliveries    none waits", "ok    sources       1 is enabled")
+		"ok    schema", "ok    key fits", "ok    partitions", "ok    counts", "search  ", "ok    deliveries    none waits", "ok    sources       1 is enabled")
 
 	away(c)
 	ids = append(ids, send(s, shop, 2), send(s, shop, 3))
@@ -149,6 +149,8 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{"few partitions", func(h *house, dir string) { dropWeeks(h, 1) }, "partitions", "warn", "they last until", "start `recall serve`", nil},
 		{"nothing counted", sql(`DELETE FROM followers`), "counts", "warn", "nothing was counted yet", "start `recall serve`", nil},
 		{"the counts are behind", sql(`INSERT INTO followers (name, cursor, at) VALUES ('rollup', '', now() - interval '1 hour') ON CONFLICT (name) DO UPDATE SET at = excluded.at`), "counts", "warn", "they are as of", "start `recall serve`", nil},
+		{"no search index yet", nil, "search", "warn", "it is about to be made from the events", "searches over long times are slower", nil},
+		{"the search index is behind", sql(`UPDATE search_progress SET version = 2, down_to = '00000000-0000-0000-0000-000000000000', indexed_at = now() - interval '1 hour'`), "search", "warn", "up to date as of", "start `recall serve`", nil},
 		{"an old delivery", func(h *house, dir string) { openDelivery(h, time.Now().Add(-2*time.Hour), "active") }, "deliveries", "warn", "for the destination crm", "see its attempts", nil},
 		{"a paused destination", func(h *house, dir string) { openDelivery(h, time.Now().Add(-2*time.Hour), "paused") }, "deliveries", "warn", "for the destination crm, which is paused", "recall destination resume crm", nil},
 		{"a new delivery", func(h *house, dir string) { openDelivery(h, time.Now(), "active") }, "deliveries", "ok", "for the destination crm", "", nil},

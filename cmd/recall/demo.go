@@ -89,7 +89,7 @@ func (d *demo) openSource(ctx context.Context) error {
 	case !source.Demo:
 		return fmt.Errorf("the demo needs the name %q for its source, and there is a source of yours that has it: start without --demo, or with a data folder of its own", demoSource)
 	case len(source.Secrets) == 0:
-		return fmt.Errorf("the demo's source has no secret any more: remove it with `%s source remove %s`, and it is made anew", program(), demoSource)
+		return fmt.Errorf("the demo's source has no secret any more: remove it with `%s demo remove`, and it is made anew", program())
 	}
 	d.secret = source.Secrets[len(source.Secrets)-1].Key
 	return nil

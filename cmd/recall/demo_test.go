@@ -68,9 +68,16 @@ func TestDemo(t *testing.T) {
 	second.stop()
 
 	third := serve(t, dir, nil)
-	if !strings.Contains(third.out.String(), binary+" source remove demo") {
-		t.Error("a start without --demo does not tell of the demo's source")
+	if !strings.Contains(third.out.String(), binary+" demo remove") {
+		t.Error("a start without --demo does not tell how the demo is removed")
 	}
+	runBinary(t, []string{"RECALL_DATA_DIR=" + dir}, "demo", "remove").want(t, 0, "The demo is removed, with ")
+	for _, table := range []string{"events", "deliveries", "attempts", "volume", "failure_groups", "arrival_groups"} {
+		if got := counts(t, third.store(), `SELECT 'left', count(*) FROM `+table); got["left"] != 0 {
+			t.Errorf("%d rows are left in %s", got["left"], table)
+		}
+	}
+	runBinary(t, []string{"RECALL_DATA_DIR=" + dir}, "demo", "remove").want(t, 0, "nothing of a demo")
 	third.stop()
 }
 

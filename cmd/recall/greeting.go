@@ -87,7 +87,7 @@ func (g *greeting) print(ctx context.Context, db *database, demo *demo) error {
 			program() + ` source add --slug shop --name "Shop" --secret -` + "\n")
 	case hasDemo(sources):
 		b.WriteString("\nThe source of an earlier demo still takes callbacks, and its secret was shown on a screen. Remove it:\n\n  " +
-			program() + " source remove " + demoSource + "\n")
+			program() + " demo remove\n")
 	}
 	b.WriteString("\n")
 	fmt.Fprint(g.app.out, b.String()) // nobody may be there to read it

@@ -143,7 +143,12 @@ func (db *DB) SetRetention(ctx context.Context, source int64, class RetentionCla
 }
 
 func withChange(detail map[string]any, name string, before, after any) map[string]any {
-	all := map[string]any{name: map[string]any{"before": before, "after": after}}
+	return withDetail(detail, name, map[string]any{"before": before, "after": after})
+}
+
+// withDetail is a detail with one thing more.
+func withDetail(detail map[string]any, name string, value any) map[string]any {
+	all := map[string]any{name: value}
 	for k, v := range detail {
 		all[k] = v
 	}

@@ -130,21 +130,38 @@ func (db *DB) CountSessions(ctx context.Context, limits SessionLimits) (map[int6
 	return counts, nil
 }
 
-// EndSession ends one session of a user; one that has ended already is no error.
-func (db *DB) EndSession(ctx context.Context, userID, id int64) error {
-	if _, err := db.pool.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id = $2`, userID, id); err != nil {
+// EndSession ends one session of a user; one that has ended already is no error. The notes go into the audit list with it, or not
+// at all; likewise below.
+func (db *DB) EndSession(ctx context.Context, userID, id int64, notes ...AuditEntry) error {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id = $2`, userID, id); err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
+	if err != nil {
 		return fmt.Errorf("ending a session: %w", err)
 	}
 	return nil
 }
 
-// EndSessions ends all sessions of a user but one (0: all), and returns how many there were.
-func (db *DB) EndSessions(ctx context.Context, userID, but int64) (int, error) {
-	tag, err := db.pool.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2`, userID, but)
+// EndSessions ends all sessions of a user but one (0: all), and returns how many there were; the notes get the number.
+func (db *DB) EndSessions(ctx context.Context, userID, but int64, notes ...AuditEntry) (ended int, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id <> $2`, userID, but)
+		if err != nil {
+			return err
+		}
+		ended = int(tag.RowsAffected())
+		for i := range notes {
+			notes[i].Detail = withDetail(notes[i].Detail, "sessions", ended)
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("ending sessions: %w", err)
 	}
-	return int(tag.RowsAffected()), nil
+	return ended, nil
 }
 
 func hashToken(token string) []byte {

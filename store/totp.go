@@ -54,12 +54,12 @@ func totpPlace(userID int64) string { return fmt.Sprintf("user %d totp", userID)
 
 // ConfirmSecondFactor turns the second factor on, by the first code of the app, and returns the recovery codes: they are kept
 // as hashes, so this is the only time they are known.
-func (db *DB) ConfirmSecondFactor(ctx context.Context, u *User, code string) (recovery []string, err error) {
+func (db *DB) ConfirmSecondFactor(ctx context.Context, u *User, code string, notes ...AuditEntry) (recovery []string, err error) {
 	for range recoveryCodes {
 		text := strings.ToLower(rand.Text()[:16]) // 80 bits
 		recovery = append(recovery, text[:4]+"-"+text[4:8]+"-"+text[8:12]+"-"+text[12:])
 	}
-	err = db.changeUser(ctx, u.Name, func(tx pgx.Tx, u *User) error {
+	err = db.changeUser(ctx, u.Name, notes, func(tx pgx.Tx, u *User) error {
 		if err := db.takeTOTP(ctx, tx, u.ID, code); err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (db *DB) ConfirmSecondFactor(ctx context.Context, u *User, code string) (re
 // CheckSecondFactor takes a code of the app, or a recovery code; either works once. ErrWrongCode stands for any other.
 // recovered tells that it was a recovery code, and left is how many there are still.
 func (db *DB) CheckSecondFactor(ctx context.Context, u *User, code string) (recovered bool, left int, err error) {
-	err = db.changeUser(ctx, u.Name, func(tx pgx.Tx, u *User) error {
+	err = db.changeUser(ctx, u.Name, nil, func(tx pgx.Tx, u *User) error {
 		tag, err := tx.Exec(ctx, `DELETE FROM user_recovery_codes WHERE user_id = $1 AND code_sha256 = $2`, u.ID, hashToken(bareCode(code)))
 		if err != nil {
 			return err
@@ -99,8 +99,8 @@ func (db *DB) CheckSecondFactor(ctx context.Context, u *User, code string) (reco
 }
 
 // RemoveSecondFactor asks for the password alone from now on.
-func (db *DB) RemoveSecondFactor(ctx context.Context, name string) error {
-	return db.changeUser(ctx, name, func(tx pgx.Tx, u *User) error {
+func (db *DB) RemoveSecondFactor(ctx context.Context, name string, notes ...AuditEntry) error {
+	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
 		_, err := tx.Exec(ctx, `
 			UPDATE users SET totp_sealed = NULL, totp_confirmed_at = NULL, totp_step = 0
 			WHERE id = $1`, u.ID)

@@ -33,17 +33,25 @@ func (r Role) Validate() error {
 	return fmt.Errorf("the role %.80q must be one of %s, %s, %s, %s", string(r), RoleViewer, RoleAuditor, RoleOperator, RoleAdmin)
 }
 
-// CreateUser adds a user, with the password hashed by argon2id. Names that differ in case only are the same: ErrExists.
-func (db *DB) CreateUser(ctx context.Context, name, password string, role Role) (*User, error) {
+// CreateUser adds a user, with the password hashed by argon2id. The notes go into the audit list with the change, or not at all;
+// likewise below. Names that differ in case only are the same: ErrExists.
+func (db *DB) CreateUser(ctx context.Context, name, password string, role Role, notes ...AuditEntry) (*User, error) {
 	if err := cmp.Or(ValidateUserName(name), ValidatePassword(name, password), role.Validate()); err != nil {
 		return nil, err
 	}
 	u := &User{Name: name, Role: role}
-	err := db.pool.QueryRow(ctx, `
-		INSERT INTO users (name, password_hash, role, created_at)
-		VALUES ($1, $2, $3, $4)
-		RETURNING id, created_at`,
-		name, hashPassword(password), role, db.Now()).Scan(&u.ID, &u.CreatedAt)
+	hash := hashPassword(password)
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, `
+			INSERT INTO users (name, password_hash, role, created_at)
+			VALUES ($1, $2, $3, $4)
+			RETURNING id, created_at`,
+			name, hash, role, db.Now()).Scan(&u.ID, &u.CreatedAt)
+		if err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
 	if exists(err) {
 		return nil, fmt.Errorf("the user %q %w", name, ErrExists)
 	}
@@ -82,12 +90,12 @@ func (db *DB) CheckPassword(ctx context.Context, name, password string) (*User, 
 var errLogin = fmt.Errorf("user with this name and password: %w", ErrNotFound)
 
 // SetPassword gives a user a new password, and ends the user's sessions.
-func (db *DB) SetPassword(ctx context.Context, name, password string) error {
+func (db *DB) SetPassword(ctx context.Context, name, password string, notes ...AuditEntry) error {
 	if err := ValidatePassword(name, password); err != nil {
 		return err
 	}
 	hash := hashPassword(password)
-	return db.changeUser(ctx, name, func(tx pgx.Tx, u *User) error {
+	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
 		if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1`, u.ID, hash); err != nil {
 			return err
 		}
@@ -110,11 +118,11 @@ func (db *DB) ListUsers(ctx context.Context) ([]*User, error) {
 }
 
 // SetRole changes what a user may do, at once. The last admin stays one: ErrLastAdmin.
-func (db *DB) SetRole(ctx context.Context, name string, role Role) error {
+func (db *DB) SetRole(ctx context.Context, name string, role Role, notes ...AuditEntry) error {
 	if err := role.Validate(); err != nil {
 		return err
 	}
-	return db.changeUser(ctx, name, func(tx pgx.Tx, u *User) error {
+	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
 		if u.Role == RoleAdmin && role != RoleAdmin {
 			if err := keepAnAdmin(ctx, tx); err != nil {
 				return err
@@ -126,8 +134,8 @@ func (db *DB) SetRole(ctx context.Context, name string, role Role) error {
 }
 
 // RemoveUser ends a user and the user's sessions. The name is free again. The last admin stays: ErrLastAdmin.
-func (db *DB) RemoveUser(ctx context.Context, name string) error {
-	return db.changeUser(ctx, name, func(tx pgx.Tx, u *User) error {
+func (db *DB) RemoveUser(ctx context.Context, name string, notes ...AuditEntry) error {
+	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
 		if u.Role == RoleAdmin {
 			if err := keepAnAdmin(ctx, tx); err != nil {
 				return err
@@ -142,7 +150,7 @@ func (db *DB) RemoveUser(ctx context.Context, name string) error {
 
 // changeUser changes a user by name. Changes of users run one after the other, so that two admins cannot remove each
 // other.
-func (db *DB) changeUser(ctx context.Context, name string, change func(pgx.Tx, *User) error) error {
+func (db *DB) changeUser(ctx context.Context, name string, notes []AuditEntry, change func(pgx.Tx, *User) error) error {
 	if !userNameForm.MatchString(name) {
 		return fmt.Errorf("user %.80q: %w", name, ErrNotFound)
 	}
@@ -157,7 +165,10 @@ func (db *DB) changeUser(ctx context.Context, name string, change func(pgx.Tx, *
 		if len(users) == 0 {
 			return ErrNotFound
 		}
-		return change(tx, users[0])
+		if err := change(tx, users[0]); err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
 	})
 	if err != nil {
 		return fmt.Errorf("user %q: %w", name, err)

@@ -64,17 +64,16 @@ func (s *server) accountSessions(w http.ResponseWriter, r *http.Request) error {
 	}
 	user, message := userOf(r), "The session has ended."
 	if id, err := strconv.ParseInt(r.PostForm.Get("id"), 10, 64); err == nil {
-		if err := s.DB.EndSession(r.Context(), user.ID, id); err != nil {
+		if err := s.DB.EndSession(r.Context(), user.ID, id, s.note(r, "user.end_session", user.Name, "", nil)); err != nil {
 			return err
 		}
 	} else {
-		n, err := s.DB.EndSessions(r.Context(), user.ID, sessionOf(r).ID)
+		n, err := s.DB.EndSessions(r.Context(), user.ID, sessionOf(r).ID, s.note(r, "user.end_session", user.Name, "", nil))
 		if err != nil {
 			return err
 		}
 		message = plural(n, "One other session has ended.", strconv.Itoa(n)+" other sessions have ended.")
 	}
-	s.audit(r, user.Name, "user.end_session", user.Name)
 	if err := s.flash(w, r, message); err != nil {
 		return err
 	}
@@ -136,11 +135,10 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return fmt.Errorf("checking a password: %w", err)
 	}
-	if err := s.DB.SetPassword(r.Context(), user.Name, password); err != nil {
+	if err := s.DB.SetPassword(r.Context(), user.Name, password, s.note(r, "user.password", user.Name, "", nil)); err != nil {
 		return fmt.Errorf("setting a password: %w", err)
 	}
 	s.throttle.succeeded(key)
-	s.audit(r, user.Name, "user.password", user.Name)
 
 	// The change ended this session too: begin a new one.
 	if err := s.logIn(w, r, user, "Your password is changed. All your other sessions have ended."); err != nil {

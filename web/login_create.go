@@ -100,7 +100,7 @@ func (s *server) checkPassword(r *http.Request, name, password string) (*store.U
 
 func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	if own := sessionOf(r); own != nil {
-		if err := s.DB.EndSession(r.Context(), own.UserID, own.ID); err != nil {
+		if err := s.DB.EndSession(r.Context(), own.UserID, own.ID, s.note(r, "user.logout", userOf(r).Name, "", nil)); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,6 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := session.Save(r, w); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
-	s.audit(r, userOf(r).Name, "user.logout", userOf(r).Name)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 	return nil
 }

@@ -176,7 +176,7 @@ func (s *server) secondFactorConfirm(w http.ResponseWriter, r *http.Request) err
 		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
 		return s.render(w, r, http.StatusTooManyRequests, secondFactorPage(v))
 	}
-	recovery, err := s.DB.ConfirmSecondFactor(r.Context(), user, r.PostForm.Get("code"))
+	recovery, err := s.DB.ConfirmSecondFactor(r.Context(), user, r.PostForm.Get("code"), s.note(r, "user.second_factor", user.Name, "", nil))
 	if errors.Is(err, store.ErrWrongCode) {
 		s.throttle.failed(key)
 		v.Error = "This code is wrong. Enter the one that your app shows now; check that the clock of your phone is right."
@@ -186,7 +186,6 @@ func (s *server) secondFactorConfirm(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	s.throttle.succeeded(key)
-	s.audit(r, user.Name, "user.second_factor", user.Name)
 	v.Recovery = recovery
 	return s.render(w, r, http.StatusOK, secondFactorPage(v))
 }
@@ -214,11 +213,10 @@ func (s *server) secondFactorRemove(w http.ResponseWriter, r *http.Request) erro
 	} else if err != nil {
 		return fmt.Errorf("checking a password: %w", err)
 	}
-	if err := s.DB.RemoveSecondFactor(r.Context(), user.Name); err != nil {
+	if err := s.DB.RemoveSecondFactor(r.Context(), user.Name, s.note(r, "user.second_factor_remove", user.Name, "", nil)); err != nil {
 		return err
 	}
 	s.throttle.succeeded(key)
-	s.audit(r, user.Name, "user.second_factor_remove", user.Name)
 	if err := s.flash(w, r, "The second factor is removed. Your password alone is asked for."); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (s *server) userCreate(w http.ResponseWriter, r *http.Request) error {
 	name, password, role := r.PostForm.Get("name"), r.PostForm.Get("password"), store.Role(r.PostForm.Get("role"))
 	err := cmp.Or(store.ValidateUserName(name), store.ValidatePassword(name, password), role.Validate())
 	if err == nil {
-		if _, err = s.DB.CreateUser(r.Context(), name, password, role); err != nil && !errors.Is(err, store.ErrExists) {
+		if _, err = s.DB.CreateUser(r.Context(), name, password, role, s.note(r, "user.add", name, "", map[string]any{"role": role})); err != nil && !errors.Is(err, store.ErrExists) {
 			return err
 		}
 	}
@@ -86,9 +86,6 @@ func (s *server) userCreate(w http.ResponseWriter, r *http.Request) error {
 		}
 		v.Error, v.Name, v.Role = capital(err.Error())+".", cut(name, maxName), string(role)
 		return s.render(w, r, http.StatusUnprocessableEntity, userListPage(v))
-	}
-	if err := s.DB.AddAudit(r.Context(), s.note(r, "user.add", name, "", map[string]any{"role": role})); err != nil {
-		return err
 	}
 	return s.userDone(w, r, plainText(name)+" may log in now, as "+string(role)+".")
 }
@@ -105,33 +102,34 @@ func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
 	if user.ID == userOf(r).ID {
 		return mistake("This is your own account: change it under Account, or let another admin do it.")
 	}
-	ctx, action, message, detail := r.Context(), "", "", map[string]any{}
+	ctx, message := r.Context(), ""
+	note := func(action string, detail map[string]any) store.AuditEntry {
+		return s.note(r, action, user.Name, r.PostForm.Get("reason"), detail)
+	}
 	switch r.PathValue("action") {
 	case "role":
 		role := store.Role(r.PostForm.Get("role"))
 		if err := role.Validate(); err != nil {
 			return mistake(capital(err.Error()) + ".")
 		}
-		action, message = "user.role", user.Name+" is "+string(role)+" now."
-		detail["role"] = map[string]any{"before": user.Role, "after": role}
-		err = s.DB.SetRole(ctx, user.Name, role)
+		message = user.Name + " is " + string(role) + " now."
+		err = s.DB.SetRole(ctx, user.Name, role, note("user.role", map[string]any{"role": map[string]any{"before": user.Role, "after": role}}))
 	case "password":
 		password := r.PostForm.Get("password")
 		if err := store.ValidatePassword(user.Name, password); err != nil {
 			return mistake(capital(err.Error()) + ".")
 		}
-		action, message = "user.password", user.Name+" has a new password, and is logged in nowhere."
-		err = s.DB.SetPassword(ctx, user.Name, password)
+		message = user.Name + " has a new password, and is logged in nowhere."
+		err = s.DB.SetPassword(ctx, user.Name, password, note("user.password", nil))
 	case "sessions":
-		var n int
-		n, err = s.DB.EndSessions(ctx, user.ID, 0)
-		action, message, detail["sessions"] = "user.end_session", user.Name+" is logged in nowhere.", n
+		message = user.Name + " is logged in nowhere."
+		_, err = s.DB.EndSessions(ctx, user.ID, 0, note("user.end_session", nil))
 	case "second-factor":
-		action, message = "user.second_factor_remove", user.Name+" logs in by the password alone."
-		err = s.DB.RemoveSecondFactor(ctx, user.Name)
+		message = user.Name + " logs in by the password alone."
+		err = s.DB.RemoveSecondFactor(ctx, user.Name, note("user.second_factor_remove", nil))
 	case "remove":
-		action, message = "user.remove", user.Name+" may no longer log in."
-		err = s.DB.RemoveUser(ctx, user.Name)
+		message = user.Name + " may no longer log in."
+		err = s.DB.RemoveUser(ctx, user.Name, note("user.remove", nil))
 	default:
 		return s.nothingHere(w, r)
 	}
@@ -139,9 +137,6 @@ func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
 		return mistake(capital(store.ErrLastAdmin.Error()) + ".")
 	}
 	if err != nil {
-		return err
-	}
-	if err := s.DB.AddAudit(ctx, s.note(r, action, user.Name, r.PostForm.Get("reason"), detail)); err != nil {
 		return err
 	}
 	return s.userDone(w, r, message)

@@ -31,15 +31,6 @@ func actor() string {
 	return "cli:" + strconv.Itoa(os.Getuid())
 }
 
-// audit notes a change that was made. When it cannot be noted, the command fails and says that the change holds.
-func audit(ctx context.Context, db *store.DB, action, subject string, detail map[string]any) error {
-	err := db.AddAudit(ctx, store.AuditEntry{Actor: actor(), Action: action, Subject: subject, Detail: detail})
-	if err != nil {
-		return fmt.Errorf("%s %s was done, but could not be noted in the audit list: %w", action, subject, err)
-	}
-	return nil
-}
-
 // missing says that there is nothing of that name, and what there is instead. Any other error stays what it is.
 func missing(err error, noun, name string, names []string) error {
 	if !errors.Is(err, store.ErrNotFound) {

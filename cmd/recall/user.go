@@ -54,10 +54,7 @@ func (c *userAddCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		if _, err := db.CreateUser(ctx, c.Name, password, role); err != nil {
-			return err
-		}
-		if err := audit(ctx, db, "user.add", c.Name, map[string]any{"role": role}); err != nil {
+		if _, err := db.CreateUser(ctx, c.Name, password, role, store.AuditEntry{Actor: actor(), Action: "user.add", Subject: c.Name, Detail: map[string]any{"role": role}}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "The user %s was added, as %s.\n", c.Name, role)
@@ -115,12 +112,12 @@ Example:
 }
 
 func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
-	return changeUser(ctx, a, c.Name, "user.password", nil, func(db *store.DB, u *store.User) (string, error) {
+	return changeUser(ctx, a, c.Name, "user.password", nil, func(db *store.DB, u *store.User, note store.AuditEntry) (string, error) {
 		password, err := a.password(ctx, c.Name, c.PasswordFile)
 		if err != nil {
 			return "", err
 		}
-		return "has a new password; sessions of before are over", db.SetPassword(ctx, u.Name, password)
+		return "has a new password; sessions of before are over", db.SetPassword(ctx, u.Name, password, note)
 	})
 }
 
@@ -134,8 +131,8 @@ func (c *userRoleCmd) Run(ctx context.Context, a *app) error {
 	if err := role.Validate(); err != nil {
 		return usagef("%v", err)
 	}
-	return changeUser(ctx, a, c.Name, "user.role", map[string]any{"role": role}, func(db *store.DB, u *store.User) (string, error) {
-		return "is " + string(role) + " now", db.SetRole(ctx, u.Name, role)
+	return changeUser(ctx, a, c.Name, "user.role", map[string]any{"role": role}, func(db *store.DB, u *store.User, note store.AuditEntry) (string, error) {
+		return "is " + string(role) + " now", db.SetRole(ctx, u.Name, role, note)
 	})
 }
 
@@ -144,8 +141,8 @@ type userSecondFactorRemoveCmd struct {
 }
 
 func (c *userSecondFactorRemoveCmd) Run(ctx context.Context, a *app) error {
-	return changeUser(ctx, a, c.Name, "user.second_factor_remove", nil, func(db *store.DB, u *store.User) (string, error) {
-		return "logs in by the password alone now", db.RemoveSecondFactor(ctx, u.Name)
+	return changeUser(ctx, a, c.Name, "user.second_factor_remove", nil, func(db *store.DB, u *store.User, note store.AuditEntry) (string, error) {
+		return "logs in by the password alone now", db.RemoveSecondFactor(ctx, u.Name, note)
 	})
 }
 
@@ -154,23 +151,23 @@ type userRemoveCmd struct {
 }
 
 func (c *userRemoveCmd) Run(ctx context.Context, a *app) error {
-	return changeUser(ctx, a, c.Name, "user.remove", nil, func(db *store.DB, u *store.User) (string, error) {
-		return "was removed", db.RemoveUser(ctx, u.Name)
+	return changeUser(ctx, a, c.Name, "user.remove", nil, func(db *store.DB, u *store.User, note store.AuditEntry) (string, error) {
+		return "was removed", db.RemoveUser(ctx, u.Name, note)
 	})
 }
 
 // changeUser finds a user, changes it, notes it in the audit list, and says what is true now.
-func changeUser(ctx context.Context, a *app, name, action string, detail map[string]any, change func(*store.DB, *store.User) (string, error)) error {
+func changeUser(ctx context.Context, a *app, name, action string, detail map[string]any, change func(*store.DB, *store.User, store.AuditEntry) (string, error)) error {
 	return a.withStore(ctx, func(db *store.DB) error {
 		u, err := findUser(ctx, db, name)
 		if err != nil {
 			return err
 		}
-		words, err := change(db, u)
-		if err != nil {
-			return err
+		if role, found := detail["role"]; found {
+			detail["role"] = map[string]any{"before": u.Role, "after": role}
 		}
-		if err := audit(ctx, db, action, u.Name, detail); err != nil {
+		words, err := change(db, u, store.AuditEntry{Actor: actor(), Action: action, Subject: u.Name, Detail: detail})
+		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "The user %s %s.\n", u.Name, words)

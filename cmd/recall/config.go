@@ -62,6 +62,7 @@ type serveSettings struct {
 	MetricsTokenFile string `env:"RECALL_METRICS_TOKEN_FILE" placeholder:"FILE" help:"File that holds the same."`
 	SessionIdle      string `env:"RECALL_SESSION_IDLE" default:"2h" help:"How long a log-in lasts that is not used."`
 	SessionAge       string `env:"RECALL_SESSION_AGE" default:"12h" help:"How long a log-in lasts, whatever is done in between."`
+	RevealFor        string `env:"RECALL_REVEAL_FOR" default:"15m" help:"How long what is hidden stays revealed to who asked for it."`
 	ShutdownDelay    string `env:"RECALL_SHUTDOWN_DELAY" default:"0s" help:"How long callbacks are still taken after the signal to stop, while /health/ready says no already: as long as a load balancer needs to notice."`
 	ShutdownGrace    string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
 }
@@ -96,6 +97,7 @@ type config struct {
 	RejectedPerHour int
 	MetricsToken    string // "": none
 	Sessions        store.SessionLimits
+	RevealFor       time.Duration
 	ShutdownDelay   time.Duration
 	ShutdownGrace   time.Duration
 }
@@ -135,6 +137,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 			Idle: p.duration("RECALL_SESSION_IDLE", serve.SessionIdle, time.Minute, 30*24*time.Hour),
 			Age:  p.duration("RECALL_SESSION_AGE", serve.SessionAge, time.Minute, 30*24*time.Hour),
 		},
+		RevealFor:     p.duration("RECALL_REVEAL_FOR", serve.RevealFor, time.Minute, 24*time.Hour),
 		ShutdownDelay: p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
 		ShutdownGrace: p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}

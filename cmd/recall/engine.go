@@ -105,7 +105,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
-		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Sessions: a.cfg.Sessions, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
+		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Sessions: a.cfg.Sessions, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
 		Test:     &testSender{receiver: receiverURL, live: h.live, now: a.now},
 	})

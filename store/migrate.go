@@ -54,8 +54,12 @@ func (db *DB) migrate(ctx context.Context) error {
 		db.Log.Warn("the schema is that of the next release: this program works on it, to be replaced soon")
 		return db.makePartitionsAhead(ctx)
 	}
-	if _, err := db.ownerSession().Exec(ctx, `UPDATE schema_support SET least = $1 WHERE least < $1`, migrations.Previous); err != nil {
-		return fmt.Errorf("writing down which programs may run on this schema: %w", err)
+	if err := db.supports(ctx, migrations.Previous-1); err == nil { // what stands there is of a release before
+		if _, err := db.ownerSession().Exec(ctx, `UPDATE schema_support SET least = $1`, migrations.Previous); err != nil {
+			return fmt.Errorf("writing down which programs may run on this schema: %w", err)
+		}
+	} else if !errors.Is(err, ErrSchemaNewer) {
+		return err
 	}
 	river, err := db.river()
 	if err != nil {
@@ -102,7 +106,7 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 // newest migration is known.
 func (db *DB) supports(ctx context.Context, known int64) error {
 	var least int64
-	if err := db.session.QueryRow(ctx, `SELECT least FROM schema_support`).Scan(&least); err != nil {
+	if err := db.ownerSession().QueryRow(ctx, `SELECT least FROM schema_support`).Scan(&least); err != nil {
 		return fmt.Errorf("reading which programs may run on this schema: %w", err)
 	}
 	if known < least {

@@ -59,6 +59,7 @@ type world struct {
 	ready           string        // URL
 	proxy           *proxy        // nil: embedded database, or one of url
 	url             string        // of a database that is not ours to start; "": proxy or embedded
+	program         string        // "": of this source
 	senders         int           // connections of the loader; 0: 8
 	peers           []*world      // other instances on the same database
 	loader          *loader
@@ -155,9 +156,12 @@ func freePort(t testing.TB) string {
 
 func (w *world) command(stdin string, args ...string) string {
 	w.t.Helper()
-	path, err := binary()
-	if err != nil {
-		w.t.Fatal(err)
+	path := w.program
+	if path == "" {
+		var err error
+		if path, err = binary(); err != nil {
+			w.t.Fatal(err)
+		}
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Env, cmd.Stdin = w.env, strings.NewReader(stdin)

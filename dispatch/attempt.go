@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"time"
+
+	"github.com/google/uuid"
 
 	"recall/store"
 )
@@ -17,6 +20,8 @@ type task struct {
 	destination *store.Destination
 	event       *store.Event
 	source      *store.Source
+	editedFrom  uuid.UUID   // of an edited test: the event it was made from
+	extra       http.Header // likewise: headers besides
 }
 
 // probing: the destination is broken, and this shows whether it still is.

@@ -14,6 +14,7 @@
 //
 //	enqueue.go     an event is recorded: its matching destinations get deliveries
 //	redispatch.go  a person wants an event sent again
+//	edit.go        a person sends what was made of an event, as a test
 //	queue.go       River: who is told of new deliveries, and what is done periodically
 //	lane.go        the way to one destination: claims what is due
 //	attempt.go     one attempt: load, send, write down

@@ -24,10 +24,11 @@ import (
 const (
 	headerEvent          = "Recall-Event"
 	headerDelivery       = "Recall-Delivery"
-	headerAttempt        = "Recall-Attempt" // number, from 1
-	headerTrigger        = "Recall-Trigger" // automatic, manual, replay; test
-	headerReplay         = "Recall-Replay"  // number of the replay, where the delivery is of one
-	headerTest           = "Recall-Test"    // true: no event of plenigo's, but a test of the connection
+	headerAttempt        = "Recall-Attempt"     // number, from 1
+	headerTrigger        = "Recall-Trigger"     // automatic, manual, replay; test
+	headerReplay         = "Recall-Replay"      // number of the replay, where the delivery is of one
+	headerTest           = "Recall-Test"        // true: no event of plenigo's, but a test
+	headerEditedFrom     = "Recall-Edited-From" // id of the event that an edited test was made from
 	headerReceivedAt     = "Recall-Received-At"
 	headerSource         = "Recall-Source"    // slug
 	headerOriginal       = "Recall-Original-" // and the name of a header that the event's own signature stood in
@@ -60,6 +61,9 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	if t.delivery.Trigger == triggerTest {
 		header.Set(headerTest, "true")
 	}
+	if t.editedFrom != uuid.Nil {
+		header.Set(headerEditedFrom, t.editedFrom.String())
+	}
 	header.Set(headerReceivedAt, t.event.ReceivedAt().Format(time.RFC3339Nano))
 	header.Set(headerSource, t.source.Slug)
 	id := idempotencyKey(t.event.ID, t.destination.ID)
@@ -68,6 +72,11 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 		passSignature(header, t)
 	}
 	signErr := sign(header, t, id, d.now())
+	for name, values := range t.extra {
+		if store.ReservedHeader(name) == "" {
+			header[name] = slices.Clone(values)
+		}
+	}
 	for _, h := range t.destination.ClearHeaders {
 		if store.ReservedHeader(h.Name) == "" {
 			header.Set(h.Name, h.Value)

@@ -37,6 +37,10 @@ var (
 	deliveriesOpen   = gauge("deliveries", "Deliveries that have not succeeded, by state, the oldest 10,000 of a destination.", "destination", "state")
 	deliveryOldest   = gauge("delivery_oldest_age_seconds", "Age of the oldest delivery that waits for its destination; 0: none waits.", "destination")
 	destinationState = gauge("destination_state", "1 for the state that a destination is in.", "destination", "state")
+	deliveriesLate   = gauge("deliveries_overdue", "Deliveries that have been due for more than a minute to an active destination without a limit of its own, 1,000 at most: nobody works, or cannot keep up.", "destination")
+	deliveryLate     = gauge("delivery_overdue_seconds", "For how long the latest of them has been due; 0: none is overdue.", "destination")
+	replays          = gauge("replays", "Replays that are kept, by where they stand.", "state")
+	replayEvents     = gauge("replay_events", "Events of the replays that are kept: sent, delivered, retrying, given_up, passed_over, and remaining on the lists of those under way.", "what")
 	partitionsAhead  = gauge("partitions_ahead_seconds", "Time for which tables have their partitions in advance.")
 	countsAge        = gauge("counts_age_seconds", "How far failures and counts on the pages are behind.")
 	searchAge        = gauge("search_index_age_seconds", "How far the search index is behind the arrivals, to within 20 seconds; left out until it first caught up.")
@@ -107,6 +111,23 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 		for _, state := range []store.DestinationState{store.DestinationActive, store.DestinationPaused, store.DestinationBroken} {
 			tell(destinationState, truth(b.State == state), b.Destination, string(state))
 		}
+	}
+	late := map[string]store.Overdue{}
+	for _, o := range sample.overdue {
+		late[o.Destination] = o
+	}
+	for _, b := range sample.backlogs[:min(mostNames, len(sample.backlogs))] {
+		tell(deliveriesLate, float64(late[b.Destination].Deliveries), b.Destination)
+		tell(deliveryLate, late[b.Destination].Late.Seconds(), b.Destination)
+	}
+	for _, state := range store.ReplayStates {
+		tell(replays, float64(sample.replays.States[state]), string(state))
+	}
+	for what, n := range map[string]int64{
+		"sent": sample.replays.Sent, "delivered": sample.replays.Delivered, "retrying": sample.replays.Retrying, "given_up": sample.replays.GivenUp,
+		"passed_over": sample.replays.PassedOver, "remaining": sample.replays.Remaining,
+	} {
+		tell(replayEvents, float64(n), what)
 	}
 	for _, source := range sample.sources[:min(mostNames, len(sample.sources))] {
 		tell(failuresToday, float64(source.judge.Today), source.slug)

@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	overdueFor  = time.Minute
 	watchEvery  = 15 * time.Second
 	watchTime   = 10 * time.Second // that a look may take
 	sampleFresh = time.Minute      // an older one tells nothing of now
@@ -20,6 +21,8 @@ const (
 type sample struct {
 	at         time.Time
 	backlogs   []store.Backlog
+	overdue    []store.Overdue
+	replays    store.ReplayTally
 	partitions time.Time // until when there are some
 	counted    time.Time // when the counts were last complete
 	search     store.SearchProgress
@@ -58,6 +61,12 @@ func (m *Metrics) Look(ctx context.Context, db *store.DB) error {
 	s := &sample{at: m.o.Now()}
 	var err error
 	if s.backlogs, err = db.ListBacklogs(ctx); err != nil {
+		return err
+	}
+	if s.overdue, err = db.ListOverdue(ctx, overdueFor); err != nil {
+		return err
+	}
+	if s.replays, err = db.CountReplays(ctx); err != nil {
 		return err
 	}
 	if s.partitions, err = db.PartitionsUntil(ctx); err != nil {

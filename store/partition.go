@@ -13,7 +13,7 @@ import (
 
 // partitioned are the tables with one partition for each ISO week, in the order of making them.
 var partitioned = []struct{ table, column string }{
-	{"events", "id"}, {"deliveries", "event_id"}, {"attempts", "event_id"}, {"reverifications", "event_id"},
+	{"events", "id"}, {"deliveries", "event_id"}, {"attempts", "event_id"}, {"reverifications", "event_id"}, {"edited_tests", "event_id"},
 	{"search_segments", "id"}, {"search_postings", "segment_id"},
 }
 

@@ -32,6 +32,9 @@ const (
 	ReplayCancelled ReplayState = "cancelled"
 )
 
+// ReplayStates are all of them.
+var ReplayStates = []ReplayState{ReplayPlanning, ReplayPlanned, ReplayCanary, ReplayRunning, ReplayPaused, ReplayStopped, ReplayDone, ReplayCancelled}
+
 // Why an event that the filter finds is not on a replay's list, or was not sent though it is.
 const (
 	LeftRejected  = "rejected"  // not proven genuine, neither when it came nor since

@@ -249,6 +249,45 @@ func (db *DB) keepReplay(ctx context.Context, tx pgx.Tx, r *Replay, next time.Ti
 	return err
 }
 
+// ReplayTally is what all replays have done, and how many stand where.
+type ReplayTally struct {
+	States                map[ReplayState]int64
+	Sent, Delivered       int64 // events, of all replays that are kept
+	Retrying, GivenUp     int64
+	PassedOver, Remaining int64 // of the lists; remaining: of those that are under way
+}
+
+// CountReplays tells how replays stand.
+func (db *DB) CountReplays(ctx context.Context) (ReplayTally, error) {
+	t := ReplayTally{States: map[ReplayState]int64{}}
+	err := db.read(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT state, count(*), sum(sent)::bigint, sum(succeeded)::bigint, sum(retrying)::bigint, sum(failed)::bigint, sum(passed_over)::bigint,
+				sum(CASE WHEN state IN ('canary', 'running', 'paused', 'stopped') THEN events - sent - passed_over ELSE 0 END)::bigint
+			FROM (
+				SELECT r.*, (SELECT coalesce(sum(n.value::bigint), 0) FROM jsonb_each_text(r.skipped) n)::bigint AS passed_over
+				FROM replays r
+			) r
+			GROUP BY state`)
+		if err != nil {
+			return err
+		}
+		var state ReplayState
+		var n, sent, delivered, retrying, failed, passed, rest int64
+		_, err = pgx.ForEachRow(rows, []any{&state, &n, &sent, &delivered, &retrying, &failed, &passed, &rest}, func() error {
+			t.States[state] = n
+			t.Sent, t.Delivered, t.Retrying = t.Sent+sent, t.Delivered+delivered, t.Retrying+retrying
+			t.GivenUp, t.PassedOver, t.Remaining = t.GivenUp+failed, t.PassedOver+passed, t.Remaining+rest
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return t, fmt.Errorf("counting replays: %w", err)
+	}
+	return t, nil
+}
+
 // CancelReplay ends a replay: nothing more is sent, and what is still in the queue is cancelled. ErrNotFound, ErrRunState.
 func (db *DB) CancelReplay(ctx context.Context, id int64, by, reason string) error {
 	return db.changeReplay(ctx, id, by, "cancel", reason, `

@@ -291,7 +291,7 @@ func (r *retention) removeSome(ctx context.Context, week time.Time, ids []uuid.U
 		if err != nil || len(free) == 0 {
 			return err
 		}
-		for _, table := range []string{"attempts", "deliveries", "reverifications"} {
+		for _, table := range []string{"attempts", "deliveries", "reverifications", "edited_tests"} {
 			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE event_id = ANY($1) AND event_id BETWEEN $2 AND $3`, free, ids[0], ids[len(ids)-1]); err != nil {
 				return err
 			}

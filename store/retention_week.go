@@ -12,7 +12,7 @@ import (
 
 // weekTables go with a week. The events are the first, so that nothing new hangs itself on them meanwhile. The search index is
 // not among them: a segment may hold events of earlier weeks, which may be kept.
-var weekTables = []string{"events", "deliveries", "attempts", "reverifications"}
+var weekTables = []string{"events", "deliveries", "attempts", "reverifications", "edited_tests"}
 
 // detachWait is how long a partition's removal waits for who reads it: longer than a page may take. New queries do not wait for it.
 const detachWait = readTime + 2*time.Second

@@ -12,10 +12,12 @@ import (
 	"recall/store"
 )
 
-// Trier tries a destination: by a test request that is marked as one, and its matching rule by the last events;
+// Trier tries a destination: by a test request that is marked as one, by what was made of an event, and its matching rule by
+// the last events;
 // dispatch.Dispatcher is one.
 type Trier interface {
 	Try(ctx context.Context, d *store.Destination, source *store.Source) (*store.Trial, error)
+	SendEdited(ctx context.Context, edit store.Edit) (*store.EditedTest, error)
 	Preview(ctx context.Context, rule string) (*store.RulePreview, error) // a *filter.Error where the rule cannot be read
 }
 

@@ -18,6 +18,9 @@ type destinationShowView struct {
 	page
 	Destination destinationView
 	Attempts    []lastAttemptView
+	Tests       []editedTestRow
+	Held        heldView
+	Ordered     bool   // the events of an entity go out one after the other
 	Health      string // of these attempts, in words; "" where there is none
 	Secrets     []signingSecretView
 	Own         bool   // it signs by a secret of its own
@@ -79,6 +82,15 @@ func (s *server) destinationShow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := newDestinationShowView(s.newPage(r, d.Name), d, open[d.ID], attempts)
+	tests, err := s.DB.ListDestinationTests(r.Context(), d.ID)
+	if err != nil {
+		return err
+	}
+	v.Tests = newEditedTestRows(tests, v.page)
+	if v.Held, err = s.heldOfDestination(r.Context(), d); err != nil {
+		return err
+	}
+	v.Ordered = d.Ordering == store.OrderEntity
 	v.SelfCall = callsItself(d.URL, s.PublicURL)
 	v.Messages = s.takeFlashes(w, r)
 	return s.render(w, r, http.StatusOK, destinationShowPage(v))

@@ -15,6 +15,7 @@ const maxReason = 500
 // redispatchView is the form that sends an event again, or why it cannot be.
 type redispatchView struct {
 	URL          string
+	EditURL      string
 	Destinations []choice
 	Why          string // why it is not possible; "" when it is
 	Rejected     bool   // it is not even shown
@@ -22,7 +23,7 @@ type redispatchView struct {
 
 // newRedispatchView makes the form for an event that is accepted by now, or is not.
 func newRedispatchView(e *store.Event, accepted bool, destinations []*store.Destination, role string) redispatchView {
-	v := redispatchView{URL: eventURL(e.ID) + "/redispatch", Rejected: !accepted}
+	v := redispatchView{URL: eventURL(e.ID) + "/redispatch", EditURL: eventURL(e.ID) + "/edit", Rejected: !accepted}
 	for _, d := range destinations {
 		v.Destinations = append(v.Destinations, destinationChoice(d))
 	}

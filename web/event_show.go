@@ -49,6 +49,8 @@ type eventView struct {
 	Deliveries   []deliveryView
 	Poll         string // how often deliveries are renewed; "" when nothing is going on
 	Redispatch   redispatchView
+	EditedTests  []editedTestRow
+	Held         heldView
 	Arrivals     arrivalsView
 	Why          *whyView // nil: it was verified
 	Reverify     reverifyView
@@ -81,6 +83,10 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	deliveries, err := s.DB.ListDeliveries(ctx, e.ID)
 	if err != nil {
 		return fmt.Errorf("listing deliveries: %w", err)
+	}
+	tests, err := s.DB.ListEditedTests(ctx, e.ID)
+	if err != nil {
+		return err
 	}
 	destinations, err := s.DB.ListDestinations(ctx)
 	if err != nil {
@@ -126,6 +132,10 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	v.setCurl(e, look, s.MaxBody)
 	v.setHidden(e, look, s.RevealFor)
 	look.renew(w)
+	v.EditedTests = newEditedTestRows(tests, v.page)
+	if v.Held, err = s.heldOfEvent(ctx, e.ID, deliveries); err != nil {
+		return err
+	}
 	v.setVerification(e, later)
 	if v.Why = why; why != nil && v.Payload.Hides {
 		why.Signed = nil // it has the ends of the body

@@ -54,7 +54,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	}
 	o := Options{
 		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Key: key, PublicURL: "https://recall.example",
-		Test: sentTest{t, s}, Trial: &s.tried, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Test: sentTest{t, s}, Trial: trier{&s.tried, s}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
 	for _, f := range change {
@@ -162,6 +162,16 @@ func (f *recordingRedispatcher) Redispatch(ctx context.Context, r store.Redispat
 	})
 }
 
+// trier is the site's.
+type trier struct {
+	*fakeTrier
+	s *site
+}
+
+func (t trier) SendEdited(ctx context.Context, edit store.Edit) (*store.EditedTest, error) {
+	return t.s.SendEdited(ctx, edit)
+}
+
 // fakeTrier answers as it is told.
 type fakeTrier struct {
 	trial   store.Trial
@@ -177,6 +187,23 @@ func (f *fakeTrier) Try(_ context.Context, d *store.Destination, _ *store.Source
 	t := f.trial
 	t.Method, t.RequestURL = d.Method, d.ShownURL()
 	return &t, nil
+}
+
+// SendEdited keeps the record, as if the destination had answered as the trial says.
+func (s *site) SendEdited(ctx context.Context, edit store.Edit) (*store.EditedTest, error) {
+	d, err := s.db.FindDestination(ctx, edit.Destination)
+	if err != nil {
+		return nil, err
+	}
+	t := &store.EditedTest{
+		ID: uuid.Must(uuid.NewV7()), EventID: edit.EventID, DestinationID: d.ID, Destination: d.Name, By: edit.By, Reason: edit.Reason, Method: "POST",
+		Edited: true, Body: edit.Body, Attempt: store.Attempt{Number: 1, StartedAt: s.db.Now(), RequestURL: d.URL, RequestHeader: edit.Header},
+	}
+	if err := s.db.BeginEditedTest(ctx, t); err != nil {
+		return nil, err
+	}
+	t.Status, t.ResponseBody = http.StatusTeapot, []byte("<b>no</b>")
+	return t, s.db.EndEditedTest(ctx, t)
 }
 
 func (f *fakeTrier) Preview(_ context.Context, rule string) (*store.RulePreview, error) {

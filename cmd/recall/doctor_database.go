@@ -68,6 +68,7 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	d.say("counts", d.counts(ctx, db))
 	d.say("search", d.search(ctx, db))
 	d.say("deliveries", d.deliveries(ctx, db))
+	d.say("overdue", d.overdue(ctx, db))
 	d.say("sources", d.sources(ctx, db))
 	d.say("switch-off", d.switchOff(ctx, db))
 }
@@ -206,6 +207,31 @@ func (d *doctor) deliveries(ctx context.Context, db *store.DB) finding {
 		return warn("`recall destination resume "+oldest.Destination+"` once it may be sent to again", "%s, which is %s", text, oldest.State)
 	}
 	return warn("see its attempts on the destination's page, and whether `recall serve` runs with RECALL_WORKERS above 0", "%s", text)
+}
+
+// overdueAfter is how long a delivery may be due to a destination that takes it.
+const overdueAfter = time.Minute
+
+// overdue looks for what should have gone out and did not: nobody works, or cannot keep up.
+func (d *doctor) overdue(ctx context.Context, db *store.DB) finding {
+	list, err := db.ListOverdue(ctx, overdueAfter)
+	switch {
+	case errors.Is(err, store.ErrTooSlow):
+		return warn("try again while less is going on", "overdue deliveries were not found in time")
+	case err != nil:
+		return fail(again, "%v", err)
+	case len(list) == 0:
+		return ok("no delivery has been due for more than a minute")
+	}
+	var texts []string
+	for _, o := range list {
+		count := counted(o.Deliveries, "delivery", "deliveries")
+		if o.Deliveries >= store.MostOverdue {
+			count += " or more"
+		}
+		texts = append(texts, fmt.Sprintf("%s to %s, the latest due for %s", count, o.Destination, o.Late.Round(time.Second)))
+	}
+	return warn("start `recall serve` with RECALL_WORKERS above 0, raise it, or start another instance", "overdue: %s", strings.Join(texts, "; "))
 }
 
 // guardDays is how far back it is looked for a switch-off; the pages look as far.

@@ -19,6 +19,7 @@ type eventCmd struct {
 	Show       eventShowCmd       `cmd:"" help:"Show one event: headers, verification in words, deliveries, payload."`
 	Raw        eventRawCmd        `cmd:"" help:"Write an event's body to standard output, byte for byte."`
 	Redispatch eventRedispatchCmd `cmd:"" help:"Send an event to a destination again."`
+	Test       eventTestCmd       `cmd:"" help:"Send what was made of an event to a destination, as a test."`
 	Reverify   eventReverifyCmd   `cmd:"" help:"Check rejected or late events again with today's settings, and release what is genuine."`
 }
 

@@ -29,7 +29,7 @@ test: ## Install what is missing, and run every test on a real PostgreSQL and a 
 	@scripts/install-pgbouncer
 	@scripts/install-chromium
 	@echo "Running every test; this takes a few minutes."
-	go test -count=1 -timeout=10m ./...
+	go test -count=1 -timeout=20m ./...
 	cd deploy/lint && go test -count=1 ./...
 
 .PHONY: test-race
@@ -57,7 +57,7 @@ bench: build ## Measure Recall against limits of the same run, into docs/perform
 soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many times over (FAULTS=200)
 	@scripts/install-postgres
 	@scripts/install-pgbouncer
-	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -count=1 -timeout=120m -v
+	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -tags=soak -count=1 -timeout=120m -v
 
 .PHONY: release
 release: ## Build the archives of a release into dist/, with SBOM and checksums

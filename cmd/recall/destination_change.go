@@ -167,11 +167,11 @@ func setDestinationState(ctx context.Context, a *app, name, reason string, state
 			_, err := fmt.Fprintf(a.out, "The destination %s is %s already.\n", name, state)
 			return err
 		}
-		open, err := openDeliveries(ctx, db)
+		open, err := db.CountOpen(ctx)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "The destination %s is %s (%s by now).\n", name, words, bounded(open[name].waiting, store.MostBacklog))
+		_, err = fmt.Fprintf(a.out, "The destination %s is %s (%s by now).\n", name, words, bounded(open[name].Waiting, store.MostBacklog))
 		return err
 	})
 }
@@ -196,11 +196,11 @@ func (c *destinationRemoveCmd) Run(ctx context.Context, a *app) error {
 		if _, err := findDestination(ctx, db, c.Name); err != nil {
 			return err
 		}
-		open, err := openDeliveries(ctx, db)
+		open, err := db.CountOpen(ctx)
 		if err != nil {
 			return err
 		}
-		waiting := open[c.Name].waiting
+		waiting := open[c.Name].Waiting
 		note := destinationNote("destination.remove", c.Name, map[string]any{"waiting": waiting})
 		note.Reason = c.Reason
 		if err := db.RemoveDestination(ctx, c.Name, note); err != nil {

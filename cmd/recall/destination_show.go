@@ -14,37 +14,13 @@ type destinationListCmd struct {
 	JSON bool `name:"json" help:"Print one JSON object a line."`
 }
 
-// destinationJSON is a destination without anything secret.
-type destinationJSON struct {
-	Name           string            `json:"name"`
-	URL            string            `json:"url"` // without its query
-	Method         string            `json:"method"`
-	Match          *string           `json:"match"` // null: manual only
-	Signing        string            `json:"signing"`
-	OwnSecret      bool              `json:"own_secret"`
-	PassSignature  bool              `json:"pass_signature"`
-	State          string            `json:"state"`
-	StateReason    string            `json:"state_reason"`
-	TimeoutSeconds float64           `json:"timeout_seconds"`
-	RetrySeconds   []int64           `json:"retry_seconds"`
-	MaxRate        *float64          `json:"max_rate"`        // null: no limit
-	MaxConcurrency *int              `json:"max_concurrency"` // null: no limit of its own
-	Order          string            `json:"order"`
-	Headers        []string          `json:"headers"` // secret ones: their names
-	ClearHeaders   map[string]string `json:"clear_headers"`
-	Waiting        int               `json:"waiting"`   // at most 10,000 are counted
-	Exhausted      int               `json:"exhausted"` // and not sent again since; likewise
-	Demo           bool              `json:"demo"`
-	CreatedAt      time.Time         `json:"created_at"`
-}
-
 func (c *destinationListCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(db *store.DB) error {
 		destinations, err := db.ListDestinations(ctx)
 		if err != nil {
 			return err
 		}
-		open, err := openDeliveries(ctx, db)
+		open, err := db.CountOpen(ctx)
 		if err != nil {
 			return err
 		}
@@ -52,13 +28,13 @@ func (c *destinationListCmd) Run(ctx context.Context, a *app) error {
 		for _, d := range destinations {
 			o := open[d.Name]
 			if c.JSON {
-				if err := jsonLine(a.out, newDestinationJSON(d, o)); err != nil {
+				if err := jsonLine(a.out, d.JSON(o)); err != nil {
 					return err
 				}
 				continue
 			}
 			rows = append(rows, []string{
-				d.Name, destinationState(d), bounded(o.waiting, store.MostBacklog), bounded(o.exhausted, store.MostExhausted),
+				d.Name, destinationState(d), bounded(o.Waiting, store.MostBacklog), bounded(o.Exhausted, store.MostExhausted),
 				matchWords(d), string(d.Signing), harmless(d.ShownURL()),
 			})
 		}
@@ -73,61 +49,12 @@ func (c *destinationListCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// openCount is how much is open of a destination's deliveries, counted up to a bound.
-type openCount struct{ waiting, exhausted int }
-
-// openDeliveries tells what is open by the destination's name.
-func openDeliveries(ctx context.Context, db *store.DB) (map[string]openCount, error) {
-	open := map[string]openCount{}
-	backlogs, err := db.ListBacklogs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range backlogs {
-		open[b.Destination] = openCount{waiting: b.Waiting()}
-	}
-	groups, err := db.ListExhausted(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, g := range groups {
-		if !g.Removed {
-			o := open[g.Destination]
-			o.exhausted += g.Deliveries
-			open[g.Destination] = o
-		}
-	}
-	return open, nil
-}
-
 // bounded is a number that was counted up to a bound.
 func bounded(n, most int) string {
 	if n >= most {
 		return strconv.Itoa(most) + " or more"
 	}
 	return strconv.Itoa(n)
-}
-
-func newDestinationJSON(d *store.Destination, o openCount) destinationJSON {
-	j := destinationJSON{
-		Name: d.Name, URL: d.ShownURL(), Method: d.Method, Match: d.Match, Signing: string(d.Signing), OwnSecret: len(d.Secrets) > 0,
-		PassSignature: d.PassSignature, State: string(d.State), StateReason: d.StateReason, TimeoutSeconds: d.Timeout.Seconds(),
-		RetrySeconds: []int64{}, Order: string(d.Ordering), Headers: headerNames(d.Headers), ClearHeaders: map[string]string{},
-		Waiting: o.waiting, Exhausted: o.exhausted, Demo: d.Demo, CreatedAt: d.CreatedAt,
-	}
-	for _, wait := range d.RetrySchedule {
-		j.RetrySeconds = append(j.RetrySeconds, int64(wait/time.Second))
-	}
-	for _, h := range d.ClearHeaders {
-		j.ClearHeaders[h.Name] = h.Value
-	}
-	if d.MaxRate > 0 {
-		j.MaxRate = &d.MaxRate
-	}
-	if d.MaxConcurrency > 0 {
-		j.MaxConcurrency = &d.MaxConcurrency
-	}
-	return j
 }
 
 func destinationState(d *store.Destination) string {
@@ -162,7 +89,7 @@ func (c *destinationShowCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		open, err := openDeliveries(ctx, db)
+		open, err := db.CountOpen(ctx)
 		if err != nil {
 			return err
 		}
@@ -176,7 +103,7 @@ func (c *destinationShowCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-func destinationRows(d *store.Destination, o openCount, reveal bool, now time.Time) [][]string {
+func destinationRows(d *store.Destination, o store.OpenCount, reveal bool, now time.Time) [][]string {
 	address := d.ShownURL()
 	if reveal {
 		address = d.URL
@@ -189,8 +116,8 @@ func destinationRows(d *store.Destination, o openCount, reveal bool, now time.Ti
 	if d.StateReason != "" {
 		add("Because", harmless(d.StateReason))
 	}
-	add("Waiting", bounded(o.waiting, store.MostBacklog))
-	add("Exhausted", bounded(o.exhausted, store.MostExhausted))
+	add("Waiting", bounded(o.Waiting, store.MostBacklog))
+	add("Exhausted", bounded(o.Exhausted, store.MostExhausted))
 	add("Match", matchWords(d))
 	add("Signing", signingText(d))
 	for _, s := range slices.Backward(d.Secrets) {

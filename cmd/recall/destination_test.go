@@ -84,7 +84,7 @@ func TestDestinationListPauseResumeRemove(t *testing.T) {
 	list := h.run("", "destination", "list")
 	list.want(t, 0, "NAME", "audit", "manual only", "type:order.*", "paused", "WAITING", "https://crm.example.com/hook")
 	lines := h.run("", "destination", "list", "--json")
-	var got destinationJSON
+	var got store.DestinationJSON
 	if err := json.Unmarshal([]byte(strings.SplitAfter(lines.out, "\n")[1]), &got); err != nil {
 		t.Fatal(err)
 	}

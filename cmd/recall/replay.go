@@ -77,7 +77,7 @@ func (c *replayPlanCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		if c.JSON {
-			return jsonLine(a.out, newReplayJSON(r))
+			return jsonLine(a.out, r.JSON())
 		}
 		if err := writePlan(a, r); err != nil {
 			return err
@@ -181,7 +181,7 @@ func (c *replayStatusCmd) Run(ctx context.Context, a *app) error {
 			}
 			if c.JSON {
 				for _, r := range list {
-					if err := jsonLine(a.out, newReplayJSON(r)); err != nil {
+					if err := jsonLine(a.out, r.JSON()); err != nil {
 						return err
 					}
 				}
@@ -200,7 +200,7 @@ func (c *replayStatusCmd) Run(ctx context.Context, a *app) error {
 		case err != nil:
 			return err
 		case c.JSON:
-			return jsonLine(a.out, newReplayJSON(r))
+			return jsonLine(a.out, r.JSON())
 		}
 		if err := writePlan(a, r); err != nil {
 			return err

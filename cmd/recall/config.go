@@ -55,6 +55,7 @@ type serveSettings struct {
 	Workers          string `env:"RECALL_WORKERS" default:"64" help:"Attempts made at the same time; 0 takes callbacks in and sends nothing."`
 	SpoolMax         string `env:"RECALL_SPOOL_MAX" default:"1024MiB" help:"Disk that callbacks may take which wait while the database is away; past it they are answered 503."`
 	SpoolMaxAge      string `env:"RECALL_SPOOL_MAX_AGE" default:"72h" help:"With a callback older than this waiting, no more are taken."`
+	APIRate          string `env:"RECALL_API_RATE" name:"api-rate" default:"600" help:"Requests a minute that one token of the API may make of this instance; more are answered 429. 0: no limit."`
 	RatePerSource    string `env:"RECALL_RATE_PER_SOURCE" default:"0" help:"Callbacks a second that a source may get, after ten seconds' worth at once; more are answered 429. 0: no limit."`
 	RatePerAddress   string `env:"RECALL_RATE_PER_ADDRESS" default:"0" help:"The same for each address they come from."`
 	RejectedPerHour  string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
@@ -92,6 +93,7 @@ type config struct {
 	Workers         int
 	SpoolMax        int64
 	SpoolMaxAge     time.Duration
+	APIRate         int // a minute; 0: no limit
 	RatePerSource   float64
 	RatePerAddress  float64
 	RejectedPerHour int
@@ -129,6 +131,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		Workers:         p.number("RECALL_WORKERS", serve.Workers, 0, 500),
 		SpoolMax:        p.size("RECALL_SPOOL_MAX", serve.SpoolMax, 1<<20, 1<<50),
 		SpoolMaxAge:     p.duration("RECALL_SPOOL_MAX_AGE", serve.SpoolMaxAge, time.Minute, 365*24*time.Hour),
+		APIRate:         p.number("RECALL_API_RATE", serve.APIRate, 0, 1_000_000),
 		RatePerSource:   float64(p.number("RECALL_RATE_PER_SOURCE", serve.RatePerSource, 0, 1_000_000)),
 		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"recall/api"
 	"recall/dispatch"
 	"recall/metrics"
 	"recall/replay"
@@ -35,6 +36,7 @@ type engine struct {
 	live       *store.Live
 	dispatcher *dispatch.Dispatcher
 	admin      http.Handler
+	api        http.Handler
 
 	endWork    context.CancelFunc
 	background sync.WaitGroup
@@ -103,11 +105,20 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() { repeat(work, a.log, "sealing the audit list", sealEvery, db.SealAudit) })
 	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
+	secure := strings.HasPrefix(a.cfg.AdminURL, "https://")
+	test := &testSender{receiver: receiverURL, live: h.live, now: a.now}
+	h.api, err = api.NewHandler(api.Options{
+		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Test: test, Details: details, PublicURL: g.receiver,
+		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, Log: a.log, Now: a.now,
+	})
+	if err != nil {
+		return err
+	}
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
-		Secure: strings.HasPrefix(a.cfg.AdminURL, "https://"), Demo: c.Demo, Sessions: a.cfg.Sessions, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
+		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
-		Test:     &testSender{receiver: receiverURL, live: h.live, now: a.now},
+		Test:     test,
 	})
 	if err != nil {
 		return err

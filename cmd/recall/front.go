@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"recall/api"
 	"recall/receive"
 	"recall/store"
 	"recall/web"
@@ -99,8 +101,21 @@ func (f *front) handler(metrics, details http.Handler) http.Handler {
 	mux.HandleFunc("GET /health/ready", f.healthReady)
 	mux.Handle("GET /health/details", f.watcher(details))
 	mux.Handle("GET /metrics", f.watcher(metrics))
+	mux.HandleFunc(api.Prefix+"/", f.api)
 	mux.HandleFunc("/", f.pages)
 	return mux
+}
+
+// api serves programs, or says why it cannot yet.
+func (f *front) api(w http.ResponseWriter, r *http.Request) {
+	if h := f.engine.Load(); h != nil {
+		h.api.ServeHTTP(w, r)
+		return
+	}
+	w.Header().Set("Retry-After", "5")
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	io.WriteString(w, `{"type":"urn:recall:database","title":"Service Unavailable","status":503,"detail":"The database has not been reached since the start. Try again soon."}`+"\n")
 }
 
 // pages serves the admin UI, or says why it is not there yet.

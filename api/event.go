@@ -58,7 +58,7 @@ type eventDetail struct {
 	ChangedAt       *time.Time           `json:"changed_at" doc:"The entity's own changedDate."`
 	Customers       []customerJSON       `json:"customers"`
 	Verification    []stepJSON           `json:"verification" doc:"Each check, in words."`
-	Why             *whyJSON             `json:"why" doc:"Of one that was rejected or late: the most likely cause by today's settings; null where there is nothing to look at."`
+	Why             *whyJSON             `json:"why,omitempty" doc:"Of one that was rejected or late: the most likely cause by today's settings; left out where there is nothing to look at."`
 	Reverifications []reverificationJSON `json:"reverifications"`
 	Holds           []holdJSON           `json:"holds" doc:"What keeps it whatever the rules of retention say."`
 	DeliveryList    []deliveryJSON       `json:"delivery_list" doc:"Oldest first."`
@@ -296,7 +296,7 @@ type redispatchInput struct {
 type redispatched struct {
 	Sent       bool       `json:"sent" doc:"A delivery is in the queue; false where it was to be skipped."`
 	EventID    uuid.UUID  `json:"event_id" format:"uuid" doc:"The event that is sent: another one where the newest was asked for."`
-	DeliveryID *uuid.UUID `json:"delivery_id"`
+	DeliveryID *uuid.UUID `json:"delivery_id" nullable:"true"`
 }
 
 func (s *server) eventRedispatch(ctx context.Context, in *redispatchInput) (*body[redispatched], error) {

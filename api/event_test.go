@@ -68,16 +68,29 @@ func TestEventShow(t *testing.T) {
 	h := newHouse(t)
 	id := h.record(t, verify.Verified, fmt.Sprintf(orderBody, "7", 1))
 	bad := h.record(t, verify.Rejected, fmt.Sprintf(orderBody, "8", 1))
-	h.call(t, "GET", "/events/"+id.String(), "").want(200, `"verdict":"verified"`, `"customer_ids":["48213"]`, `"sender":"192.0.2.1"`, `"accepted_now":true`, `"why":null`)
+	h.call(t, "GET", "/events/"+id.String(), "").want(200, `"verdict":"verified"`, `"customer_ids":["48213"]`, `"sender":"192.0.2.1"`, `"accepted_now":true`).never(`"why"`)
 	a := h.call(t, "GET", "/events/"+bad.String(), "").want(200, `"verdict":"rejected"`, `"why":{`)
 	if strings.Contains(string(a.body), "anna@example.org") || strings.Contains(string(a.body), "own-value") {
 		t.Errorf("facts hold what the callback carried: %s", a.body)
 	}
-	payload := h.call(t, "GET", "/events/"+id.String()+"/payload", "").want(200, "(hidden)", `"is_json":true`)
-	if strings.Contains(string(payload.body), "own-value") || strings.Contains(string(payload.body), "c2VjcmV0") {
+	payload := h.call(t, "GET", "/events/"+id.String()+"/payload", "").want(200, "••••", `"is_json":true`, `"masked":true`)
+	if strings.Contains(string(payload.body), "own-value") || strings.Contains(string(payload.body), "c2VjcmV0") || strings.Contains(string(payload.body), "anna@example.org") {
 		t.Errorf("a credential is shown: %s", payload.body)
 	}
 	raw := h.call(t, "GET", "/events/"+id.String()+"/raw", "").want(200)
+	if raw.header.Get("Recall-Masked") != "true" || strings.Contains(string(raw.body), "anna@") {
+		t.Errorf("raw shows what is personal: %s", raw.body)
+	}
+	raw = h.call(t, "GET", "/events/"+id.String()+"/raw?reveal=true&reason=ticket", "").want(200)
+	if string(raw.body) != fmt.Sprintf(orderBody, "7", 1) || raw.header.Get("Recall-Masked") != "false" {
+		t.Errorf("revealed: %s", raw.body)
+	}
+	h.call(t, "GET", "/events/"+id.String()+"/payload?reveal=true&reason=ticket", "").want(200, "anna@example.org", `"masked":false`).never("own-value", "c2VjcmV0")
+	h.call(t, "GET", "/events/"+id.String()+"/payload?reveal=true", "").want(422, "query.reason")
+	h.call(t, "GET", "/audit?action=event.reveal", "").want(200, id.String(), "ticket")
+	h.call(t, "GET", "/audit?action=event.view", "").want(200, id.String())
+	masked := h.tokenOf(t, &store.User{ID: 1, Name: "admin"}, "masked", store.RightPayloads)
+	h.callAs(t, masked, "GET", "/events/"+id.String()+"/raw?reveal=true&reason=ticket", "").want(403, "needs the right reveal")
 	if raw.header.Get("Content-Type") != "application/octet-stream" || !strings.Contains(raw.header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("raw: %v", raw.header)
 	}
@@ -116,7 +129,6 @@ func TestRedispatch(t *testing.T) {
 	}
 	h.call(t, "GET", "/events/"+old.String()+"/deliveries/"+shown.Deliveries[0].ID+"/attempts", "").want(200, `"attempts":[]`)
 	h.call(t, "POST", "/destinations/crm/pause", `{"reason":"maintenance"}`).want(200, `"state":"paused"`, `"waiting":2`)
-	h.call(t, "POST", path, `{"to":"crm","stale":"newest"}`).want(409, "urn:recall:not-active")
 	h.call(t, "POST", "/destinations/crm/resume", ``).want(200, `"state":"active"`)
 	h.call(t, "POST", "/events/"+old.String()+"/reverify", ``).want(409, "nothing to check again")
 	h.call(t, "POST", "/events/"+bad.String()+"/reverify", `{"release":true,"reason":"mended"}`).want(200, `"verdict":"rejected"`, `"released":false`)

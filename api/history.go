@@ -15,7 +15,7 @@ import (
 type historyEvent struct {
 	store.EventJSON
 	ChangedAt *time.Time `json:"changed_at" doc:"The entity's own changedDate."`
-	Held      *uuid.UUID `json:"held" doc:"The event with the newest accepted state of the entity when this one came."`
+	Held      *uuid.UUID `json:"held" nullable:"true" doc:"The event with the newest accepted state of the entity when this one came."`
 	HeldAt    *time.Time `json:"held_at" doc:"Of which time that state was."`
 	Stale     bool       `json:"stale" doc:"Its state is older than the one held: it would put an old state over a newer one."`
 }

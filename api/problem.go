@@ -111,7 +111,6 @@ var problems = []struct {
 	{store.ErrReasonNeeded, http.StatusUnprocessableEntity, "reason"},
 	{store.ErrTokenRights, http.StatusUnprocessableEntity, "right"},
 	{dispatch.ErrRejected, http.StatusConflict, "rejected"},
-	{dispatch.ErrNotActive, http.StatusConflict, "not-active"},
 	{dispatch.ErrNoReason, http.StatusUnprocessableEntity, "reason"},
 }
 

@@ -23,7 +23,7 @@ type EventJSON struct {
 	CustomerIDs  []string              `json:"customer_ids"`
 	APIVersion   string                `json:"api_version"`
 	Answered     int                   `json:"answered"`
-	RepeatOf     *uuid.UUID            `json:"repeat_of"` // null on the first arrival
+	RepeatOf     *uuid.UUID            `json:"repeat_of" nullable:"true"` // null on the first arrival
 	Arrival      int                   `json:"arrival"`
 	Size         int64                 `json:"size"`
 	BodySHA256   string                `json:"body_sha256"`

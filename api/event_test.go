@@ -14,7 +14,7 @@ import (
 	"recall/verify"
 )
 
-const orderBody = `{"entityType":"ORDER","callbackType":"CHANGE","entityId":"%s","entity":{"customerId":"48213","number":%d,"email":"anna@example.org"}}`
+const orderBody = `{"entityType":"ORDER","callbackType":"CHANGE","entityId":"%s","entity":{"invoiceCustomerId":"48213","number":%d,"email":"anna@example.org"}}`
 
 type eventPage struct {
 	Events []struct {

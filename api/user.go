@@ -139,31 +139,8 @@ func (s *server) userRemove(ctx context.Context, in *UserPath) (*none, error) {
 	return nil, err
 }
 
-type tokenJSON struct {
-	ID        int64         `json:"id"`
-	User      string        `json:"user" doc:"For whom it acts."`
-	Name      string        `json:"name"`
-	Hint      string        `json:"hint" doc:"Its first characters."`
-	Rights    []store.Right `json:"rights" doc:"That it was given."`
-	Lost      []store.Right `json:"lost" doc:"Of these, what its user may not do any more."`
-	CreatedAt time.Time     `json:"created_at"`
-	CreatedBy string        `json:"created_by"`
-	ExpiresAt *time.Time    `json:"expires_at"`
-	UsedAt    *time.Time    `json:"used_at" doc:"To the minute."`
-	UsedFrom  string        `json:"used_from"`
-	RevokedAt *time.Time    `json:"revoked_at"`
-	RevokedBy string        `json:"revoked_by"`
-}
-
-func newTokenJSON(t *store.Token) tokenJSON {
-	return tokenJSON{
-		t.ID, t.User, t.Name, t.Hint, t.Rights, append([]store.Right{}, t.Lost()...), t.CreatedAt, t.CreatedBy, orNull(t.ExpiresAt), orNull(t.UsedAt), t.UsedFrom,
-		orNull(t.RevokedAt), t.RevokedBy,
-	}
-}
-
 type tokenList struct {
-	Tokens []tokenJSON `json:"tokens"`
+	Tokens []store.TokenJSON `json:"tokens"`
 }
 
 func (s *server) tokenOperations() {
@@ -172,15 +149,15 @@ func (s *server) tokenOperations() {
 	add(s, operation{id: "token-revoke", method: http.MethodDelete, path: "/tokens/{id}", need: store.RightUsers, status: http.StatusNoContent, summary: "End a token at once", fails: []int{404}}, s.tokenRevoke)
 }
 
-func (s *server) tokenSelf(ctx context.Context, _ *none) (*body[tokenJSON], error) {
-	return answer(newTokenJSON(tokenOf(ctx)))
+func (s *server) tokenSelf(ctx context.Context, _ *none) (*body[store.TokenJSON], error) {
+	return answer(tokenOf(ctx).JSON())
 }
 
 func (s *server) tokenList(ctx context.Context, _ *none) (*body[tokenList], error) {
 	found, err := s.DB.ListTokens(ctx, 0)
-	list := tokenList{Tokens: []tokenJSON{}}
+	list := tokenList{Tokens: []store.TokenJSON{}}
 	for _, t := range found {
-		list.Tokens = append(list.Tokens, newTokenJSON(t))
+		list.Tokens = append(list.Tokens, t.JSON())
 	}
 	return &body[tokenList]{list}, err
 }

@@ -32,7 +32,7 @@ func (db *DB) CreateToken(ctx context.Context, t *Token, by string) (text string
 			return err
 		}
 		if err := t.validate(u, now); err != nil {
-			return err
+			return invalid(err)
 		}
 		var there int
 		if err := tx.QueryRow(ctx, `SELECT count(*) FROM api_tokens WHERE user_id = $1 AND revoked_at IS NULL`, u.ID).Scan(&there); err != nil {

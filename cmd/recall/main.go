@@ -36,6 +36,7 @@ type cli struct {
 	Key         keyCmd         `cmd:"" help:"Change the key that seals secrets, and see what is sealed with which."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Demo        demoCmd        `cmd:"" help:"Remove what serve --demo made."`
+	Token       tokenCmd       `cmd:"" help:"Manage the tokens that programs use the API with."`
 	Simulate    simulateCmd    `cmd:"" help:"Send signed callbacks as plenigo does."`
 	Doctor      doctorCmd      `cmd:"" help:"Say what is wrong, and what to do about it."`
 	Verify      verifyCmd      `cmd:"" help:"Check one captured request offline, and explain the result."`

@@ -32,6 +32,7 @@ type group struct {
 	Arrivals   int
 	SignedAt   []int64
 	ExpiresAt  time.Time
+	ErasedCase *int64 // an event with this body was erased: none is kept any more
 
 	fresh   bool // made by this transaction with its first event
 	changed bool // to be written back
@@ -115,6 +116,10 @@ func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid s
 			continue
 		}
 		g := groups[e.key()]
+		if e.erasedCase = orZero(g.ErasedCase); e.erasedCase != 0 {
+			e.Arrival, e.RepeatOf = 1, uuid.Nil
+			continue
+		}
 		if g.fresh && firsts[g] == e { // counted already
 			if e.Verification.Accepted() {
 				sendOn = append(sendOn, e)
@@ -174,7 +179,7 @@ func beginAndLock(ctx context.Context, conn *pgx.Conn, order []*group) (xid stri
 				ON CONFLICT (source_id, body_sha256) DO UPDATE SET arrivals = g.arrivals -- changes nothing: locks the row and returns it
 				RETURNING *
 			)
-			SELECT source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at
+			SELECT source_id, body_sha256, first_event_id, last_event_id, accepted_event_id, arrivals, signed_at, expires_at, erased_case
 			FROM groups
 			WHERE first_event_id <> ALL ($3) -- that were there`,
 			sources, hashes, firsts, accepted, signed, expires).

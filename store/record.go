@@ -93,6 +93,9 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	}
 	defer conn.Release() // one that is amid a transaction, or lost, is closed
 	xid, sendOn, err := decideArrivals(ctx, conn.Conn(), events)
+	if err == nil {
+		events, sendOn, err = db.withoutErased(ctx, conn.Conn(), events, sendOn)
+	}
 	var hooked *hookTx
 	if err == nil && db.hook != nil && len(sendOn) > 0 {
 		hooked = &hookTx{connection: conn.Conn()}

@@ -1,0 +1,347 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
+)
+
+const erasureColumns = `id, person_sealed, person_hash, event_id, state, step, why, reason, opened_by, opened_at, automatic_at, confirmed_by,
+	confirmed_at, finished_at, found, done, leftover, steps, tables, horizon, certificate`
+
+func (db *DB) collectErasures(rows pgx.Rows, err error) ([]*ErasureCase, error) {
+	var cases []*ErasureCase
+	if err == nil {
+		cases, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (*ErasureCase, error) {
+			c := &ErasureCase{}
+			var sealed []byte
+			var event *uuid.UUID
+			var automatic, confirmed, finished zeronull.Timestamptz
+			err := row.Scan(&c.ID, &sealed, &c.PersonHash, &event, &c.State, &c.Step, &c.Why, &c.Reason, &c.OpenedBy, &c.OpenedAt, &automatic,
+				&c.ConfirmedBy, &confirmed, &finished, &c.Found, &c.Done, &c.Leftover, &c.Steps, &c.Tables, &c.Horizon, &c.Certificate)
+			if err != nil {
+				return nil, err
+			}
+			if sealed != nil {
+				if plain, err := db.key.Open(sealed, personContext); err == nil { // with another key it is shown by its hash, and does not run
+					c.Person = string(plain)
+				}
+			}
+			c.EventID, c.OpenedAt = orZero(event), c.OpenedAt.UTC()
+			c.AutomaticAt, c.ConfirmedAt, c.FinishedAt = utc(automatic), utc(confirmed), utc(finished)
+			return c, nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading cases of erasure: %w", err)
+	}
+	return cases, nil
+}
+
+// FindErasure returns a case, or ErrNotFound.
+func (db *DB) FindErasure(ctx context.Context, id int64) (*ErasureCase, error) {
+	found, err := db.collectErasures(db.pool.Query(ctx, `SELECT `+erasureColumns+` FROM erasure_cases WHERE id = $1`, id))
+	if err != nil {
+		return nil, err
+	}
+	return only(found, fmt.Sprintf("case %d", id))
+}
+
+// ListErasures returns the cases, those that are not over first, then newest first; 200 at most before an id (0: the newest).
+func (db *DB) ListErasures(ctx context.Context) ([]*ErasureCase, error) {
+	return db.collectErasures(db.pool.Query(ctx, `
+		SELECT `+erasureColumns+` FROM erasure_cases ORDER BY state IN ('closed', 'cancelled'), id DESC LIMIT 200`))
+}
+
+// OpenErasure opens a case about a person, or about one event and its equal arrivals where person is "". ErrErasurePending
+// where there is one that is not over: it is returned then.
+func (db *DB) OpenErasure(ctx context.Context, person string, event uuid.UUID, reason string, note AuditEntry) (*ErasureCase, error) {
+	reason, err := needReason(reason)
+	if err != nil {
+		return nil, err
+	}
+	return db.openErasure(ctx, person, event, reason, time.Time{}, note)
+}
+
+func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, reason string, automatic time.Time, note AuditEntry) (*ErasureCase, error) {
+	var id int64
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if err := db.checkKey(ctx, tx); err != nil {
+			return err
+		}
+		var sealed, hash []byte
+		if person != "" {
+			if err := ValidPerson(person); err != nil {
+				return err
+			}
+			sealed, hash = db.key.Seal([]byte(person), personContext), db.PersonHash(person)
+		}
+		// Two that open the same case wait for each other.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, lockErasureOpen); err != nil {
+			return err
+		}
+		err := tx.QueryRow(ctx, `
+			SELECT id FROM erasure_cases
+			WHERE state NOT IN ('closed', 'cancelled') AND (person_hash = $1 OR $1 IS NULL AND person_hash IS NULL AND event_id = $2)`, hash, event).Scan(&id)
+		if err == nil {
+			return ErrErasurePending
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if person == "" {
+			var there bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM events WHERE id = $1)`, event).Scan(&there); err != nil || !there {
+				return errors.Join(err, fmt.Errorf("event %s: %w", event, ErrNotFound))
+			}
+		}
+		err = tx.QueryRow(ctx, `
+			INSERT INTO erasure_cases (person_sealed, person_hash, event_id, reason, opened_by, opened_at, automatic_at, step_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $6) RETURNING id`, sealed, hash, nullID(event), reason, note.Actor, db.Now(), orTime(automatic)).Scan(&id)
+		if err != nil {
+			return err
+		}
+		note.Action, note.Subject, note.Reason = "erasure.open", caseSubject(id), reason
+		note.Detail = map[string]any{"person": person != ""}
+		if event != uuid.Nil {
+			note.Detail["event"] = event
+		}
+		return db.addAudit(ctx, tx, note)
+	})
+	if err != nil && !errors.Is(err, ErrErasurePending) {
+		return nil, fmt.Errorf("opening a case of erasure: %w", err)
+	}
+	c, found := db.FindErasure(ctx, id)
+	if found != nil {
+		return nil, found
+	}
+	return c, err
+}
+
+// ErasureEvent is what a case has found.
+type ErasureEvent struct {
+	EventID   uuid.UUID
+	Doubt     string // why it may not be the person's; "": it is
+	Erase     *bool  // nil: to be decided
+	DecidedBy string
+	Reason    string // of the decision
+	Held      bool   // by a legal hold
+}
+
+// ErasureEvents returns what a case has found: doubtful ones first, then newest first; at most limit.
+func (db *DB) ErasureEvents(ctx context.Context, id int64, limit int) ([]ErasureEvent, error) {
+	rows, err := db.pool.Query(ctx, `
+		SELECT event_id, doubt, erase, decided_by, reason, EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = e.event_id) AS held
+		FROM erasure_events e WHERE case_id = $1 ORDER BY doubt = '', event_id DESC LIMIT $2`, id, limit)
+	if err == nil {
+		var found []ErasureEvent
+		if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[ErasureEvent]); err == nil {
+			return found, nil
+		}
+	}
+	return nil, fmt.Errorf("reading what case %d has found: %w", id, err)
+}
+
+// DecideErasure decides on doubtful events of a case: those named, or all that are not decided yet where none is. Leaving them
+// takes a reason.
+func (db *DB) DecideErasure(ctx context.Context, id int64, events []uuid.UUID, erase bool, reason string, note AuditEntry) error {
+	reason = cleanReason(reason)
+	if !erase && reason == "" {
+		return ErrErasureReason
+	}
+	return db.changeErasure(ctx, id, func(tx pgx.Tx, c *ErasureCase) error {
+		if c.State != ErasureOpen && c.State != ErasureWaiting {
+			return ErrErasureState
+		}
+		tag, err := tx.Exec(ctx, `
+			UPDATE erasure_events SET erase = $2, decided_by = $3, reason = $4
+			WHERE case_id = $1 AND doubt <> '' AND (event_id = ANY($5) OR cardinality($5::uuid[]) = 0 AND erase IS NULL)`,
+			id, erase, note.Actor, reason, orEmpty(events))
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return fmt.Errorf("a doubtful event of this case: %w", ErrNotFound)
+		}
+		note.Action, note.Subject, note.Reason = "erasure.decide", caseSubject(id), reason
+		note.Detail = map[string]any{"events": tag.RowsAffected(), "erase": erase}
+		return db.addAudit(ctx, tx, note)
+	})
+}
+
+func orEmpty(ids []uuid.UUID) []uuid.UUID {
+	if ids == nil {
+		return []uuid.UUID{}
+	}
+	return ids
+}
+
+// ConfirmErasure has a case run. ErrErasureDoubts, ErrErasureHeld, ErrErasureState.
+func (db *DB) ConfirmErasure(ctx context.Context, id int64, reason string, note AuditEntry) error {
+	return db.changeErasure(ctx, id, func(tx pgx.Tx, c *ErasureCase) error {
+		if c.State != ErasureOpen && c.State != ErasureWaiting {
+			return ErrErasureState
+		}
+		return db.startErasure(ctx, tx, c, reason, note)
+	})
+}
+
+// startErasure begins to run a case whose doubts are decided and that nothing holds.
+func (db *DB) startErasure(ctx context.Context, tx pgx.Tx, c *ErasureCase, reason string, note AuditEntry) error {
+	var undecided, held int
+	err := tx.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE erase IS NULL), count(*) FILTER (WHERE erase AND EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = e.event_id))
+		FROM erasure_events e WHERE case_id = $1`, c.ID).Scan(&undecided, &held)
+	switch {
+	case err != nil:
+		return err
+	case undecided > 0:
+		return ErrErasureDoubts
+	case held > 0:
+		return ErrErasureHeld
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE erasure_cases SET state = 'running', step = $2, why = '', confirmed_by = $3, confirmed_at = $4, step_at = $4,
+			reason = CASE WHEN $5 = '' THEN reason ELSE reason || '; ' || $5 END
+		WHERE id = $1`, c.ID, StepFind, note.Actor, db.Now(), cleanReason(reason))
+	if err != nil {
+		return err
+	}
+	note.Action, note.Subject, note.Reason = "erasure.confirm", caseSubject(c.ID), cleanReason(reason)
+	note.Detail = map[string]any{"events": c.Found["events"], "doubtful": c.Found["doubtful"]}
+	return db.addAudit(ctx, tx, note)
+}
+
+// CancelErasure ends a case of which nothing was destroyed yet. It forgets who it was about.
+func (db *DB) CancelErasure(ctx context.Context, id int64, reason string, note AuditEntry) error {
+	reason, err := needReason(reason)
+	if err != nil {
+		return err
+	}
+	return db.changeErasure(ctx, id, func(tx pgx.Tx, c *ErasureCase) error {
+		if c.State != ErasureFinding && c.State != ErasureOpen && c.State != ErasureWaiting {
+			return ErrErasureState
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE erasure_cases SET state = 'cancelled', why = $3, person_sealed = NULL, finished_at = $2, step_at = NULL WHERE id = $1`, id, db.Now(), reason)
+		if err == nil {
+			_, err = tx.Exec(ctx, `DELETE FROM erasure_events WHERE case_id = $1`, id)
+		}
+		if err != nil {
+			return err
+		}
+		note.Action, note.Subject, note.Reason = "erasure.cancel", caseSubject(id), reason
+		return db.addAudit(ctx, tx, note)
+	})
+}
+
+// SearchErasure has a case look again.
+func (db *DB) SearchErasure(ctx context.Context, id int64, note AuditEntry) error {
+	return db.changeErasure(ctx, id, func(tx pgx.Tx, c *ErasureCase) error {
+		if c.State != ErasureOpen && c.State != ErasureWaiting {
+			return ErrErasureState
+		}
+		if _, err := tx.Exec(ctx, `UPDATE erasure_cases SET state = 'finding', step_at = $2, why = '' WHERE id = $1`, id, db.Now()); err != nil {
+			return err
+		}
+		note.Action, note.Subject = "erasure.search", caseSubject(id)
+		return db.addAudit(ctx, tx, note)
+	})
+}
+
+// changeErasure changes a case that nobody else changes meanwhile.
+func (db *DB) changeErasure(ctx context.Context, id int64, change func(tx pgx.Tx, c *ErasureCase) error) error {
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		found, err := db.collectErasures(tx.Query(ctx, `SELECT `+erasureColumns+` FROM erasure_cases WHERE id = $1 FOR UPDATE`, id))
+		if err != nil {
+			return err
+		}
+		c, err := only(found, "the case")
+		if err != nil {
+			return err
+		}
+		return change(tx, c)
+	})
+	if err != nil {
+		return fmt.Errorf("case %d: %w", id, err)
+	}
+	return nil
+}
+
+// Tombstone is what is left of an erased event.
+type Tombstone struct {
+	EventID      uuid.UUID
+	CaseID       int64
+	SourceID     int64
+	Verdict      string
+	Reason       string
+	Signature    string
+	Answered     int
+	Arrival      int
+	EntityType   string
+	CallbackType string
+	APIVersion   string
+	BodySHA256   []byte
+	Size         int64
+	Deliveries   []TombstoneDelivery
+	ErasedAt     time.Time
+	Recorded     bool   // false: it came when an equal one was erased already, and was not kept
+	ErasedBy     string `db:"erased_by"`
+}
+
+// TombstoneDelivery is where an erased event was sent, and how that ended.
+type TombstoneDelivery struct {
+	Destination string     `json:"destination"`
+	Trigger     string     `json:"trigger"`
+	State       string     `json:"state"`
+	Attempts    int        `json:"attempts"`
+	Status      *int       `json:"status,omitempty"`
+	At          *time.Time `json:"at,omitempty"`
+}
+
+// ReceivedAt is when the event arrived.
+func (t *Tombstone) ReceivedAt() time.Time { return receivedAt(t.EventID).UTC() }
+
+const tombstoneSelect = `
+	SELECT e.event_id, e.case_id, e.source_id, e.verdict::text AS verdict, e.reason, e.signature, e.answered, e.arrival, e.entity_type, e.callback_type,
+		e.api_version, e.body_sha256, e.size, e.deliveries, e.erased_at, e.recorded, coalesce(nullif(c.confirmed_by, ''), c.opened_by, '') AS erased_by
+	FROM erased_events e LEFT JOIN erasure_cases c ON c.id = e.case_id`
+
+// FindTombstone returns what is left of an erased event, or ErrNotFound.
+func (db *DB) FindTombstone(ctx context.Context, id uuid.UUID) (*Tombstone, error) {
+	found, err := collectTombstones(db.pool.Query(ctx, tombstoneSelect+` WHERE e.event_id = $1`, id))
+	if err != nil {
+		return nil, err
+	}
+	return only(found, "a tombstone")
+}
+
+// ListTombstones returns those of a case, newest first, before an id (uuid.Max: from the newest on), at most limit.
+func (db *DB) ListTombstones(ctx context.Context, id int64, before uuid.UUID, limit int) ([]*Tombstone, error) {
+	return collectTombstones(db.pool.Query(ctx, tombstoneSelect+` WHERE e.case_id = $1 AND e.event_id < $2 ORDER BY e.event_id DESC LIMIT $3`, id, before, limit))
+}
+
+func collectTombstones(rows pgx.Rows, err error) ([]*Tombstone, error) {
+	var list []*Tombstone
+	if err == nil {
+		list, err = pgx.CollectRows(rows, pgx.RowToAddrOfStructByName[Tombstone])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading tombstones: %w", err)
+	}
+	return list, nil
+}
+
+// Words say what became of an erased event.
+func (t *Tombstone) Words() string {
+	return fmt.Sprintf("Event %s was erased on %s by %s, case %d. It arrived at %s. Its content is destroyed: it cannot be shown, verified or sent again.",
+		t.EventID, t.ErasedAt.UTC().Format("2006-01-02 15:04 UTC"), t.ErasedBy, t.CaseID, t.ReceivedAt().Format("2006-01-02 15:04:05 UTC"))
+}
+
+// ErrErased: the event was erased. Who wraps it says by which case.
+var ErrErased = errors.New("the event was erased")

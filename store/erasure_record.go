@@ -1,0 +1,104 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// lateAfter is how old an event is when it is recorded that comes out of a spool and not from a request.
+const lateAfter = 30 * time.Second
+
+// withoutErased takes out of a batch what must not be kept any more, and leaves tombstones instead, in the transaction of the
+// batch: events with the body of an erased one, which their group tells (so it costs other batches nothing), and among those that
+// come late, out of a spool, events that are erased themselves or tell of nobody but a person who was erased since they arrived.
+func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn []*Event) (kept, sent []*Event, err error) {
+	if err := db.markErased(ctx, conn, events); err != nil {
+		return nil, nil, fmt.Errorf("looking for erased events: %w", err)
+	}
+	batch := &pgx.Batch{}
+	for _, e := range events {
+		if e.erasedCase == 0 {
+			continue
+		}
+		batch.Queue(`
+			INSERT INTO erased_events (event_id, case_id, source_id, verdict, reason, signature, answered, arrival, entity_type, callback_type, api_version,
+				body_sha256, size, deliveries, erased_at, recorded)
+			SELECT $1, $2, $3, $4, $5, $6, $7, $8, `+plainName("$9::text")+`, `+plainName("$10::text")+`, `+plainName("$11::text")+`, $12, $13, '[]', $14, false
+			ON CONFLICT (event_id) DO NOTHING`,
+			e.ID, e.erasedCase, e.SourceID, string(e.Verification.Verdict), string(e.Verification.Reason), string(e.Verification.Signature), smallint(e.Answered), e.Arrival,
+			e.Envelope.EntityType, e.Envelope.CallbackType, e.APIVersion, e.BodySHA256[:], e.Size, db.Now())
+	}
+	if batch.Len() == 0 {
+		return events, sendOn, nil
+	}
+	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, nil, fmt.Errorf("leaving tombstones: %w", err)
+	}
+	erased := func(e *Event) bool { return e.erasedCase != 0 }
+	return slices.DeleteFunc(slices.Clone(events), erased), slices.DeleteFunc(slices.Clone(sendOn), erased), nil
+}
+
+// markErased finds, among events that come late, those that are erased.
+func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event) error {
+	var ids []uuid.UUID
+	late := map[uuid.UUID]*Event{}
+	var hashes [][]byte
+	persons := map[string][]*Event{}
+	for _, e := range events {
+		if e.erasedCase != 0 || db.Now().Sub(e.ReceivedAt()) < lateAfter {
+			continue
+		}
+		ids, late[e.ID] = append(ids, e.ID), e
+		if person := e.onlyCustomer(); person != "" {
+			hash := db.PersonHash(person)
+			if persons[string(hash)] == nil {
+				hashes = append(hashes, hash)
+			}
+			persons[string(hash)] = append(persons[string(hash)], e)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := conn.Query(ctx, `
+		SELECT event_id, NULL::bytea, case_id, NULL::timestamptz FROM erased_events WHERE event_id = ANY($1)
+		UNION ALL
+		SELECT NULL, person_hash, id, confirmed_at FROM erasure_cases WHERE state = 'closed' AND person_hash = ANY($2)`, ids, hashes)
+	if err != nil {
+		return err
+	}
+	var id *uuid.UUID
+	var hash []byte
+	var of int64
+	var at *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &hash, &of, &at}, func() error {
+		if id != nil {
+			late[*id].erasedCase = of
+			return nil
+		}
+		for _, e := range persons[string(hash)] {
+			if at != nil && e.ReceivedAt().Before(*at) {
+				e.erasedCase = of
+			}
+		}
+		return nil
+	})
+	return err
+}
+
+// onlyCustomer is the one customer that a body names; "" where there is none, or more.
+func (e *Event) onlyCustomer() string {
+	person := ""
+	for _, l := range e.Envelope.Customers {
+		if person != "" && l.CustomerID != person {
+			return ""
+		}
+		person = l.CustomerID
+	}
+	return person
+}

@@ -1,0 +1,166 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"recall/filter"
+)
+
+// Traces are places beside the events in which somebody wrote a person's name down: filters and reasons.
+var traces = []struct {
+	name, table, key string
+	columns          []string
+}{
+	{"saved views", "saved_views", "id", []string{"name", "filter"}},
+	{"filters of replays", "replays", "id", []string{"filter", "reason"}},
+	{"filters of re-verifications", "reverify_runs", "id", []string{"filter", "reason"}},
+	{"filters of holds", "retention_holds", "id", []string{"filter", "reason", "release_reason"}},
+}
+
+// erasedWord stands where a person was named.
+const erasedWord = "erased"
+
+// namesPattern matches any of some names as a whole word, whatever the case of its letters.
+func namesPattern(list []string) *regexp.Regexp {
+	quoted := make([]string, 0, len(list))
+	for _, n := range list {
+		if n != "" {
+			quoted = append(quoted, regexp.QuoteMeta(n))
+		}
+	}
+	return regexp.MustCompile(`(?i)(^|[^\pL\pN])(` + strings.Join(quoted, "|") + `)($|[^\pL\pN])`)
+}
+
+// CountTraces counts the texts that name a person by any of some names, by their kind: traces that can be taken away, under
+// "audit entries" what stays because the audit list is evidence, and under "rules" what people must change: rules of
+// destinations.
+func (db *DB) CountTraces(ctx context.Context, list []string) (map[string]int64, error) {
+	counts := map[string]int64{}
+	if len(list) == 0 {
+		return counts, nil
+	}
+	pattern := namesPattern(list)
+	err := db.eachTrace(ctx, db.pool, pattern, func(name, _, _ string, _ int64, _ map[string]string) error {
+		counts[name]++
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, sql := range map[string]string{
+		"audit entries": `SELECT subject || ' ' || reason || ' ' || detail::text FROM audit_entries WHERE strpos(lower(subject || ' ' || reason || ' ' || detail::text), lower($1)) > 0`,
+		"rules":         `SELECT match FROM destinations WHERE removed_at IS NULL AND strpos(lower(match), lower($1)) > 0`,
+	} {
+		for _, n := range list {
+			rows, err := db.pool.Query(ctx, sql, n)
+			if err != nil {
+				return nil, fmt.Errorf("counting %s: %w", name, err)
+			}
+			var text string
+			if _, err = pgx.ForEachRow(rows, []any{&text}, func() error {
+				if pattern.MatchString(text) {
+					counts[name]++
+				}
+				return nil
+			}); err != nil {
+				return nil, fmt.Errorf("counting %s: %w", name, err)
+			}
+		}
+	}
+	return counts, nil
+}
+
+// EraseTraces writes those texts anew without the names. A saved view that is no filter any more then goes.
+func (db *DB) EraseTraces(ctx context.Context, list []string) (map[string]int64, []string, error) {
+	if len(list) == 0 {
+		return nil, nil, nil
+	}
+	pattern := namesPattern(list)
+	counts := map[string]int64{}
+	touched := map[string]bool{}
+	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		type change struct {
+			table string
+			id    int64
+			texts map[string]string
+		}
+		var changes []change
+		err := db.eachTrace(ctx, tx, pattern, func(name, table, _ string, id int64, texts map[string]string) error {
+			counts[name]++
+			touched[table] = true
+			for column, text := range texts {
+				for pattern.MatchString(text) { // two beside each other share what is between them
+					text = pattern.ReplaceAllString(text, "${1}"+erasedWord+"${3}")
+				}
+				texts[column] = text
+			}
+			changes = append(changes, change{table, id, texts})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, c := range changes {
+			if c.table == "saved_views" {
+				if _, err := filter.Parse(c.texts["filter"], time.Unix(1<<31, 0)); err != nil {
+					if _, err := tx.Exec(ctx, `DELETE FROM saved_views WHERE id = $1`, c.id); err != nil {
+						return err
+					}
+					continue
+				}
+				if strings.Contains(c.texts["name"], erasedWord) {
+					name := []rune(c.texts["name"])
+					c.texts["name"] = fmt.Sprintf("%s (%d)", string(name[:min(len(name), MaxViewName-22)]), c.id) // no other one has it
+				}
+			}
+			for column, text := range c.texts {
+				if _, err := tx.Exec(ctx, `UPDATE `+c.table+` SET `+column+` = $2 WHERE id = $1`, c.id, text); err != nil { // names of ours
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("erasing texts that name a person: %w", err)
+	}
+	var tables []string
+	for table := range touched {
+		tables = append(tables, table)
+	}
+	return counts, tables, nil
+}
+
+// eachTrace calls do for each row that names somebody.
+func (db *DB) eachTrace(ctx context.Context, q querier, pattern *regexp.Regexp, do func(name, table, key string, id int64, texts map[string]string) error) error {
+	for _, t := range traces {
+		rows, err := q.Query(ctx, `SELECT id, ARRAY[`+strings.Join(t.columns, ", ")+`] FROM `+t.table) // names of ours; people wrote these, so there are not many
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", t.name, err)
+		}
+		var id int64
+		var texts []string
+		_, err = pgx.ForEachRow(rows, []any{&id, &texts}, func() error {
+			found := map[string]string{}
+			hit := false
+			for i, text := range texts {
+				found[t.columns[i]] = text
+				hit = hit || pattern.MatchString(text)
+			}
+			if !hit {
+				return nil
+			}
+			return do(t.name, t.table, t.key, id, found)
+		})
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", t.name, err)
+		}
+	}
+	return nil
+}

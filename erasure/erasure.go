@@ -197,16 +197,13 @@ func (e *Eraser) traces(ctx context.Context, c *store.ErasureCase) error {
 	if err != nil {
 		return err
 	}
-	if n := counts["audit entries"]; n > 0 {
-		err = e.db.LeaveOver(ctx, c.ID, fmt.Sprintf("The audit list names the person in %d entries, such as exports by a filter. It is evidence and not changed; they go when its retention ends.", n))
-	}
-	if n := counts["rules"]; n > 0 && err == nil {
+	if n := counts["rules"]; n > 0 {
 		err = e.db.LeaveOver(ctx, c.ID, fmt.Sprintf("The matching rule of %d destinations names the person: change it on the destination's page.", n))
 	}
 	if err != nil {
 		return err
 	}
-	counts, tables, err := e.db.EraseTraces(ctx, names)
+	counts, tables, err := e.db.EraseTraces(ctx, names, fmt.Sprintf("it named a person who was erased, case %d", c.ID))
 	if err != nil {
 		return err
 	}

@@ -199,14 +199,12 @@ func TestNothingIsLeft(t *testing.T) {
 	must(t, h.db.IndexEvents(ctx))
 	must(t, h.db.CreateView(ctx, &store.SavedView{OwnerID: user.ID, Name: "About " + person, Filter: "customer:" + person}))
 	must(t, h.db.CreateView(ctx, &store.SavedView{OwnerID: user.ID, Name: "by mail", Filter: "entity.email:zymurgy-marker@example.org"}))
-	replay, err := h.db.CreateReplay(ctx, store.ReplayWish{Filter: "source:shop", Destination: "crm", Rate: 10, StopAbove: 1, By: "anna"})
+	replay, err := h.db.CreateReplay(ctx, store.ReplayWish{Filter: "customer:" + person, Destination: "crm", Rate: 10, StopAbove: 1, By: "anna", Reason: "for " + person})
 	must(t, err)
-	_, err = h.db.CreateReverifyRun(ctx, "source:shop", "anna", "")
+	_, err = h.db.CreateReverifyRun(ctx, "customer:"+person, "anna", "")
 	must(t, err)
-	for _, table := range []string{"replays", "reverify_runs"} { // without the audit list, which keeps what it has
-		_, err := h.db.Pool().Exec(ctx, `UPDATE `+table+` SET filter = $1, reason = $2`, "customer:"+person, "for "+person)
-		must(t, err)
-	}
+	must(t, h.db.NoteView(ctx, store.AuditEntry{Actor: "anna", Action: "customer.view", Subject: person}))
+	must(t, h.db.SealAudit(ctx))
 	// In the spool: an event that the database refused, and one of somebody else beside it.
 	refused := h.event(strings.Replace(customer(), "CREATION", "CHANGE", 1))
 	for _, err := range h.spool.Put([]*store.Event{refused, h.event(other(99))}) {
@@ -306,6 +304,11 @@ func TestNothingIsLeft(t *testing.T) {
 	must(t, err)
 	if cert.EventsOfAll != 5 || len(cert.Digest) != 64 || cert.ConfirmedBy != "root" || !strings.Contains(cert.Backups, "Nobody has set") || strings.Contains(string(c.Certificate), person) {
 		t.Errorf("certificate %s", c.Certificate)
+	}
+	check, err := h.db.CheckAudit(ctx, "")
+	must(t, err)
+	if check.Erased != 3 || check.Fault != nil {
+		t.Errorf("the audit list after it: %+v", check)
 	}
 	if r, err := h.db.FindReplay(ctx, replay.ID); err != nil || r.Filter != "customer:erased" || r.Reason != "for erased" {
 		t.Errorf("replay %+v %v", r, err)

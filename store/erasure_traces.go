@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,9 +39,8 @@ func namesPattern(list []string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)(^|[^\pL\pN])(` + strings.Join(quoted, "|") + `)($|[^\pL\pN])`)
 }
 
-// CountTraces counts the texts that name a person by any of some names, by their kind: traces that can be taken away, under
-// "audit entries" what stays because the audit list is evidence, and under "rules" what people must change: rules of
-// destinations.
+// CountTraces counts the texts that name a person by any of some names, by their kind: traces that are taken away, and under "rules"
+// what people must change: rules of destinations.
 func (db *DB) CountTraces(ctx context.Context, list []string) (map[string]int64, error) {
 	counts := map[string]int64{}
 	if len(list) == 0 {
@@ -53,31 +54,22 @@ func (db *DB) CountTraces(ctx context.Context, list []string) (map[string]int64,
 	if err != nil {
 		return nil, err
 	}
-	for name, sql := range map[string]string{
-		"audit entries": `SELECT subject || ' ' || reason || ' ' || detail::text FROM audit_entries WHERE strpos(lower(subject || ' ' || reason || ' ' || detail::text), lower($1)) > 0`,
-		"rules":         `SELECT match FROM destinations WHERE removed_at IS NULL AND strpos(lower(match), lower($1)) > 0`,
-	} {
-		for _, n := range list {
-			rows, err := db.pool.Query(ctx, sql, n)
-			if err != nil {
-				return nil, fmt.Errorf("counting %s: %w", name, err)
-			}
-			var text string
-			if _, err = pgx.ForEachRow(rows, []any{&text}, func() error {
-				if pattern.MatchString(text) {
-					counts[name]++
-				}
-				return nil
-			}); err != nil {
-				return nil, fmt.Errorf("counting %s: %w", name, err)
-			}
-		}
+	ids, err := namedIn(ctx, db.pool, auditNamesSQL, list, pattern)
+	if err != nil {
+		return nil, fmt.Errorf("counting entries of the audit list: %w", err)
 	}
+	counts["audit entries"] = int64(len(ids))
+	ids, err = namedIn(ctx, db.pool, `SELECT id, match FROM destinations WHERE removed_at IS NULL AND strpos(lower(match), lower($1)) > 0`, list, pattern)
+	if err != nil {
+		return nil, fmt.Errorf("counting rules: %w", err)
+	}
+	counts["rules"] = int64(len(ids))
 	return counts, nil
 }
 
-// EraseTraces writes those texts anew without the names. A saved view that is no filter any more then goes.
-func (db *DB) EraseTraces(ctx context.Context, list []string) (map[string]int64, []string, error) {
+// EraseTraces writes those texts anew without the names. A saved view that is no filter any more then goes; of an entry of the audit
+// list who, when and what sort of thing stay. words say why, for who reads that. It returns the tables that were changed.
+func (db *DB) EraseTraces(ctx context.Context, list []string, words string) (map[string]int64, []string, error) {
 	if len(list) == 0 {
 		return nil, nil, nil
 	}
@@ -125,7 +117,22 @@ func (db *DB) EraseTraces(ctx context.Context, list []string) (map[string]int64,
 				}
 			}
 		}
-		return nil
+		for table, sql := range shortLived {
+			ids, err := namedIn(ctx, tx, sql, list, pattern)
+			if err == nil && len(ids) > 0 {
+				touched[table] = true
+				_, err = tx.Exec(ctx, shortLivedDelete[table], ids)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		ids, err := namedIn(ctx, tx, auditNamesSQL, list, pattern)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		counts["audit entries"], touched["audit_entries"] = int64(len(ids)), true
+		return db.EraseAuditTx(ctx, tx, ids, words)
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("erasing texts that name a person: %w", err)
@@ -135,6 +142,45 @@ func (db *DB) EraseTraces(ctx context.Context, list []string) (map[string]int64,
 		tables = append(tables, table)
 	}
 	return counts, tables, nil
+}
+
+// auditNamesSQL finds entries of the audit list, which people look through by the same words.
+const auditNamesSQL = `
+	SELECT id, subject || ' ' || reason || ' ' || detail::text FROM audit_entries
+	WHERE strpos(lower(subject || ' ' || reason || ' ' || detail::text), lower($1)) > 0`
+
+// shortLived find rows that are only of use for a while, and go whole: what is revealed at this moment, and who looked this hour.
+var (
+	shortLived = map[string]string{
+		"reveals":       `SELECT id, subject FROM reveals WHERE strpos(lower(subject), lower($1)) > 0`,
+		"payload_views": `SELECT hashtextextended(subject, 0), subject FROM payload_views WHERE strpos(lower(subject), lower($1)) > 0`,
+	}
+	shortLivedDelete = map[string]string{
+		"reveals":       `DELETE FROM reveals WHERE id = ANY($1)`,
+		"payload_views": `DELETE FROM payload_views WHERE hashtextextended(subject, 0) = ANY($1)`,
+	}
+)
+
+// namedIn returns the ids of rows whose text names somebody.
+func namedIn(ctx context.Context, q querier, sql string, list []string, pattern *regexp.Regexp) ([]int64, error) {
+	found := map[int64]bool{}
+	for _, name := range list {
+		rows, err := q.Query(ctx, sql, name)
+		if err != nil {
+			return nil, err
+		}
+		var id int64
+		var text string
+		if _, err = pgx.ForEachRow(rows, []any{&id, &text}, func() error {
+			if pattern.MatchString(text) {
+				found[id] = true
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Sorted(maps.Keys(found)), nil
 }
 
 // eachTrace calls do for each row that names somebody.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 
 	"recall/api"
 	"recall/dispatch"
+	"recall/erasure"
 	"recall/metrics"
 	"recall/replay"
 	"recall/reverify"
@@ -98,6 +100,8 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() { replayer.Run(work) })
 	reverifier := reverify.New(db.DB, h.live, a.log)
 	h.background.Go(func() { reverifier.Run(work) })
+	eraser := erasure.New(db.DB, front.spool, a.instance(), a.log)
+	h.background.Go(func() { eraser.Run(work) })
 	h.background.Go(func() {
 		repeat(work, a.log, "counting events", rollupEvery, func(ctx context.Context) error { return db.Rollup(ctx, reverifier.LikelyCause) })
 	})
@@ -137,6 +141,19 @@ func (h *engine) close(stop func(string, func(context.Context) error)) {
 		h.demo.Close()
 	}
 	h.db.Close()
+}
+
+// instance names this program, by its machine and the folder of its spool.
+func (a *app) instance() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	dir, err := filepath.Abs(a.spoolDir())
+	if err != nil {
+		dir = a.spoolDir()
+	}
+	return host + ":" + dir
 }
 
 // lastKnownFile is where the settings are kept for a start while the database is away.

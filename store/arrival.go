@@ -86,8 +86,9 @@ func (g *group) arrive(e *Event, newState func() (bool, error)) (sendOn bool, er
 }
 
 // decideArrivals begins a transaction, which it returns the id of, fills Arrival and RepeatOf of a batch and returns the
-// events to be sent on. Groups are locked in one order by everybody, so that two batches never wait for each other in a circle.
-func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid string, sendOn []*Event, err error) {
+// events to be sent on, and the cases by which bodies were erased, of which none is kept any more. Groups are locked in one order by everybody, so that two batches never wait for each other in a circle.
+func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid string, sendOn []*Event, erased map[uuid.UUID]int64, err error) {
+	erased = map[uuid.UUID]int64{}
 	groups := map[groupKey]*group{}
 	var order []*group // one per body, with the state after its first event, as if there was no such group yet
 	firsts := map[*group]*Event{}
@@ -99,7 +100,7 @@ func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid s
 		if groups[e.key()] == nil {
 			g := &group{SourceID: e.SourceID, BodySHA256: e.BodySHA256[:], fresh: true}
 			if _, err := g.arrive(e, nil); err != nil {
-				return "", nil, err
+				return "", nil, nil, err
 			}
 			groups[e.key()], firsts[g] = g, e
 			order = append(order, g)
@@ -109,15 +110,16 @@ func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid s
 		return cmp.Or(cmp.Compare(a.SourceID, b.SourceID), bytes.Compare(a.BodySHA256, b.BodySHA256))
 	})
 	if xid, err = beginAndLock(ctx, conn, order); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	for i, e := range events {
 		if !e.grouped() {
 			continue
 		}
 		g := groups[e.key()]
-		if e.erasedCase = orZero(g.ErasedCase); e.erasedCase != 0 {
+		if g.ErasedCase != nil {
 			e.Arrival, e.RepeatOf = 1, uuid.Nil
+			erased[e.ID] = *g.ErasedCase
 			continue
 		}
 		if g.fresh && firsts[g] == e { // counted already
@@ -128,14 +130,14 @@ func decideArrivals(ctx context.Context, conn *pgx.Conn, events []*Event) (xid s
 		}
 		send, err := g.arrive(e, func() (bool, error) { return otherStateSince(ctx, conn, *g.Accepted, e, events[:i]) })
 		if err != nil {
-			return "", nil, err
+			return "", nil, nil, err
 		}
 		g.changed = true
 		if send {
 			sendOn = append(sendOn, e)
 		}
 	}
-	return xid, sendOn, updateGroups(ctx, conn, order)
+	return xid, sendOn, erased, updateGroups(ctx, conn, order)
 }
 
 // groupKey is the primary key of arrival_groups.

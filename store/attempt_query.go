@@ -149,7 +149,7 @@ func (c *attemptColumns) queue(batch *pgx.Batch) {
 		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::timestamptz[], $5::integer[], $6::text[], $7::bytea[], $8::smallint[],
 			$9::bytea[], $10::bytea[], $11::boolean[], $12::text[])
 			AS a (event_id, delivery_id, number, started_at, duration_ms, request_url, request_header, status, response_header, response_body, response_truncated, error)
-		WHERE (SELECT true FROM deliveries d WHERE d.event_id = a.event_id AND d.id = a.delivery_id LIMIT 1) -- else its event was erased meanwhile; by its key in any plan
+		WHERE NOT EXISTS (SELECT FROM erased_events x WHERE x.event_id = a.event_id) -- it was erased while it was sent
 		ON CONFLICT (event_id, delivery_id, number) DO UPDATE -- it was taken for lost meanwhile
 		SET started_at = EXCLUDED.started_at, duration_ms = EXCLUDED.duration_ms, request_url = EXCLUDED.request_url,
 			request_header = EXCLUDED.request_header, status = EXCLUDED.status, response_header = EXCLUDED.response_header,

@@ -16,13 +16,13 @@ const lateAfter = 30 * time.Second
 // withoutErased takes out of a batch what must not be kept any more, and leaves tombstones instead, in the transaction of the
 // batch: events with the body of an erased one, which their group tells (so it costs other batches nothing), and among those that
 // come late, out of a spool, events that are erased themselves or tell of nobody but a person who was erased since they arrived.
-func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn []*Event) (kept, sent []*Event, err error) {
-	if err := db.markErased(ctx, conn, events); err != nil {
+func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn []*Event, erased map[uuid.UUID]int64) (kept, sent []*Event, err error) {
+	if err := db.markErased(ctx, conn, events, erased); err != nil {
 		return nil, nil, fmt.Errorf("looking for erased events: %w", err)
 	}
 	batch := &pgx.Batch{}
 	for _, e := range events {
-		if e.erasedCase == 0 {
+		if erased[e.ID] == 0 {
 			continue
 		}
 		batch.Queue(`
@@ -30,7 +30,7 @@ func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn 
 				body_sha256, size, deliveries, erased_at, recorded)
 			SELECT $1, $2, $3, $4, $5, $6, $7, $8, `+plainName("$9::text")+`, `+plainName("$10::text")+`, `+plainName("$11::text")+`, $12, $13, '[]', $14, false
 			ON CONFLICT (event_id) DO NOTHING`,
-			e.ID, e.erasedCase, e.SourceID, string(e.Verification.Verdict), string(e.Verification.Reason), string(e.Verification.Signature), smallint(e.Answered), e.Arrival,
+			e.ID, erased[e.ID], e.SourceID, string(e.Verification.Verdict), string(e.Verification.Reason), string(e.Verification.Signature), smallint(e.Answered), e.Arrival,
 			e.Envelope.EntityType, e.Envelope.CallbackType, e.APIVersion, e.BodySHA256[:], e.Size, db.Now())
 	}
 	if batch.Len() == 0 {
@@ -39,21 +39,20 @@ func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn 
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, nil, fmt.Errorf("leaving tombstones: %w", err)
 	}
-	erased := func(e *Event) bool { return e.erasedCase != 0 }
-	return slices.DeleteFunc(slices.Clone(events), erased), slices.DeleteFunc(slices.Clone(sendOn), erased), nil
+	gone := func(e *Event) bool { return erased[e.ID] != 0 }
+	return slices.DeleteFunc(slices.Clone(events), gone), slices.DeleteFunc(slices.Clone(sendOn), gone), nil
 }
 
 // markErased finds, among events that come late, those that are erased.
-func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event) error {
+func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event, erased map[uuid.UUID]int64) error {
 	var ids []uuid.UUID
-	late := map[uuid.UUID]*Event{}
 	var hashes [][]byte
 	persons := map[string][]*Event{}
 	for _, e := range events {
-		if e.erasedCase != 0 || db.Now().Sub(e.ReceivedAt()) < lateAfter {
+		if erased[e.ID] != 0 || db.Now().Sub(e.ReceivedAt()) < lateAfter {
 			continue
 		}
-		ids, late[e.ID] = append(ids, e.ID), e
+		ids = append(ids, e.ID)
 		if person := e.onlyCustomer(); person != "" {
 			hash := db.PersonHash(person)
 			if persons[string(hash)] == nil {
@@ -78,12 +77,12 @@ func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event) e
 	var at *time.Time
 	_, err = pgx.ForEachRow(rows, []any{&id, &hash, &of, &at}, func() error {
 		if id != nil {
-			late[*id].erasedCase = of
+			erased[*id] = of
 			return nil
 		}
 		for _, e := range persons[string(hash)] {
 			if at != nil && e.ReceivedAt().Before(*at) {
-				e.erasedCase = of
+				erased[e.ID] = of
 			}
 		}
 		return nil

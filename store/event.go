@@ -36,8 +36,6 @@ type Event struct {
 	Envelope   plenigo.Envelope
 
 	UnexpectedType bool // not among the source's expected types when it arrived (Source.Expects)
-
-	erasedCase int64 // while it is recorded: the case that erased it, so that only a tombstone is kept; 0: none
 }
 
 // ReceivedAt is when the event arrived, to the millisecond.

@@ -92,9 +92,9 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 		return fmt.Errorf("connecting to record events: %w", err)
 	}
 	defer conn.Release() // one that is amid a transaction, or lost, is closed
-	xid, sendOn, err := decideArrivals(ctx, conn.Conn(), events)
+	xid, sendOn, erased, err := decideArrivals(ctx, conn.Conn(), events)
 	if err == nil {
-		events, sendOn, err = db.withoutErased(ctx, conn.Conn(), events, sendOn)
+		events, sendOn, err = db.withoutErased(ctx, conn.Conn(), events, sendOn, erased)
 	}
 	var hooked *hookTx
 	if err == nil && db.hook != nil && len(sendOn) > 0 {

@@ -71,23 +71,22 @@ func (e *Eraser) Work(ctx context.Context) (worked bool, err error) {
 	if err := e.clearSpool(ctx); err != nil {
 		return false, err
 	}
-	release, mine, err := e.db.ClaimErasures(ctx)
-	if err != nil || !mine {
-		return false, err
-	}
-	defer release()
-	c, err := e.db.DueErasure(ctx)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := e.step(ctx, c); err != nil {
-		later := e.db.PutOffErasure(context.WithoutCancel(ctx), c.ID, e.now().Add(time.Minute), "something went wrong, which the log tells; it is tried again")
-		return false, errors.Join(fmt.Errorf("case %d: %w", c.ID, err), later)
-	}
-	return true, nil
+	_, err = e.db.AloneErasing(ctx, func(ctx context.Context) error {
+		c, err := e.db.DueErasure(ctx)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := e.step(ctx, c); err != nil {
+			later := e.db.PutOffErasure(context.WithoutCancel(ctx), c.ID, e.now().Add(time.Minute), "something went wrong, which the log tells; it is tried again")
+			return errors.Join(fmt.Errorf("case %d: %w", c.ID, err), later)
+		}
+		worked = true
+		return nil
+	})
+	return worked, err
 }
 
 func (e *Eraser) step(ctx context.Context, c *store.ErasureCase) error {

@@ -21,7 +21,7 @@ var groupBlocks = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // transaction. It returns how many are left, and of those how many are being sent at this moment, which are waited for.
 // ErrErasureHeld where a hold has been placed.
 func (db *DB) DestroyErasure(ctx context.Context, c *ErasureCase) (left, busy int64, err error) {
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.OwnerPool(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, retentionTransaction); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func deleteOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, counts map[string
 // destroys what such a one left. why says who is waited for.
 func (db *DB) SettleErasure(ctx context.Context, c *ErasureCase) (settled bool, why string, err error) {
 	var oldest, who string
-	err = db.pool.QueryRow(ctx, `
+	err = db.OwnerPool().QueryRow(ctx, `
 		SELECT coalesce(o.xid::text, ''), coalesce(o.who, '') FROM (SELECT) one LEFT JOIN LATERAL (
 			SELECT xid, who FROM (
 				SELECT backend_xid AS xid, 'a transaction of ' || coalesce(nullif(application_name, ''), backend_type) || ' (process ' || pid || ')' AS who FROM pg_stat_activity WHERE pid <> pg_backend_pid()
@@ -172,7 +172,7 @@ func (db *DB) SettleErasure(ctx context.Context, c *ErasureCase) (settled bool, 
 		return false, who + " may still see what was destroyed; it is waited for", nil
 	}
 	again := false
-	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err = pgx.BeginFunc(ctx, db.OwnerPool(), func(tx pgx.Tx) error {
 		counts := map[string]int64{}
 		for after := uuid.Nil; ; {
 			rows, err := tx.Query(ctx, `SELECT event_id FROM erased_events WHERE case_id = $1 AND event_id > $2 ORDER BY event_id LIMIT $3`, c.ID, after, retentionBatch)

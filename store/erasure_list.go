@@ -183,7 +183,7 @@ func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, of *listCase, events 
 	if of == nil || len(events) == 0 && of.PersonHash == nil {
 		return nil
 	}
-	if err := db.checkKey(ctx, tx); err != nil {
+	if err := db.checkKey(ctx, tx, "FOR UPDATE"); err != nil {
 		return err
 	}
 	var ids []uuid.UUID

@@ -71,7 +71,7 @@ func (db *DB) OpenErasure(ctx context.Context, person string, event uuid.UUID, r
 func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, reason string, automatic time.Time, note AuditEntry) (*ErasureCase, error) {
 	var id int64
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if err := db.checkKey(ctx, tx); err != nil {
+		if err := db.checkKey(ctx, tx, "FOR UPDATE"); err != nil {
 			return err
 		}
 		var sealed, hash []byte

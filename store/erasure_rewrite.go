@@ -27,7 +27,7 @@ const (
 func (db *DB) PlanRewrite(ctx context.Context, id int64, others []string) error {
 	var from, to *uuid.UUID
 	weeks := map[time.Time]bool{}
-	err := db.pool.QueryRow(ctx, `
+	err := db.OwnerPool().QueryRow(ctx, `
 		SELECT (min(event_id::text))::uuid, (max(event_id::text))::uuid FROM erased_events WHERE case_id = $1 AND recorded`, id).Scan(&from, &to)
 	if err != nil {
 		return wrapCase(id, "planning what is rewritten", err)
@@ -36,7 +36,7 @@ func (db *DB) PlanRewrite(ctx context.Context, id int64, others []string) error 
 	if from != nil {
 		for week, last := weekOf(receivedAt(*from)), weekOf(receivedAt(*to)); !week.After(last); week = week.AddDate(0, 0, 7) {
 			var some bool
-			err := db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM erased_events WHERE case_id = $1 AND recorded AND event_id >= $2 AND event_id < $3)`,
+			err := db.OwnerPool().QueryRow(ctx, `SELECT EXISTS (SELECT FROM erased_events WHERE case_id = $1 AND recorded AND event_id >= $2 AND event_id < $3)`,
 				id, IDAt(week), IDAt(week.AddDate(0, 0, 7))).Scan(&some)
 			if err != nil {
 				return wrapCase(id, "planning what is rewritten", err)
@@ -45,7 +45,7 @@ func (db *DB) PlanRewrite(ctx context.Context, id int64, others []string) error 
 		}
 	}
 	for _, p := range partitioned {
-		partitions, err := weeksOf(ctx, db.pool, p.table)
+		partitions, err := weeksOf(ctx, db.OwnerPool(), p.table)
 		if err != nil {
 			return wrapCase(id, "planning what is rewritten", err)
 		}
@@ -67,7 +67,7 @@ func (db *DB) PlanTables(ctx context.Context, id int64, tables []string) error {
 	if tables == nil {
 		tables = []string{}
 	}
-	_, err := db.pool.Exec(ctx, `UPDATE erasure_cases SET tables = $2 WHERE id = $1`, id, tables)
+	_, err := db.OwnerPool().Exec(ctx, `UPDATE erasure_cases SET tables = $2 WHERE id = $1`, id, tables)
 	return wrapCase(id, "planning what is rewritten", err)
 }
 
@@ -76,9 +76,9 @@ func (db *DB) PlanTables(ctx context.Context, id int64, tables []string) error {
 func (db *DB) ForgetValues(ctx context.Context) error {
 	for _, p := range partitioned {
 		var learned bool
-		err := db.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stats WHERE tablename = $1 AND inherited AND schemaname = current_schema())`, p.table).Scan(&learned)
+		err := db.OwnerPool().QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stats WHERE tablename = $1 AND inherited AND schemaname = current_schema())`, p.table).Scan(&learned)
 		if err == nil && learned {
-			_, err = db.pool.Exec(ctx, "ANALYZE "+p.table)
+			_, err = db.OwnerPool().Exec(ctx, "ANALYZE "+p.table)
 		}
 		if err != nil {
 			return fmt.Errorf("analysing %s: %w", p.table, err)
@@ -94,7 +94,7 @@ func (db *DB) RewriteNext(ctx context.Context, c *ErasureCase) (left int, wait t
 	now := db.Now().UTC()
 	for i, table := range c.Tables {
 		var size *int64
-		if err := db.pool.QueryRow(ctx, `SELECT pg_total_relation_size(to_regclass($1))`, table).Scan(&size); err != nil {
+		if err := db.OwnerPool().QueryRow(ctx, `SELECT pg_total_relation_size(to_regclass($1))`, table).Scan(&size); err != nil {
 			return 0, 0, "", wrapCase(c.ID, "measuring "+table, err)
 		}
 		current := slices.ContainsFunc(partitioned, func(p struct{ table, column string }) bool { return partitionName(p.table, weekOf(now)) == table })
@@ -116,7 +116,7 @@ func (db *DB) RewriteNext(ctx context.Context, c *ErasureCase) (left int, wait t
 			}
 		}
 		c.Tables = slices.Delete(c.Tables, i, i+1)
-		_, err := db.pool.Exec(ctx, `UPDATE erasure_cases SET tables = array_remove(tables, $2) WHERE id = $1`, c.ID, table)
+		_, err := db.OwnerPool().Exec(ctx, `UPDATE erasure_cases SET tables = array_remove(tables, $2) WHERE id = $1`, c.ID, table)
 		return len(c.Tables), 0, "", wrapCase(c.ID, "rewriting", err)
 	}
 	return len(c.Tables), wait, why, nil
@@ -124,7 +124,7 @@ func (db *DB) RewriteNext(ctx context.Context, c *ErasureCase) (left int, wait t
 
 // rewrite makes a table anew from its living rows. Nobody can use it meanwhile.
 func (db *DB) rewrite(ctx context.Context, table string) error {
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.OwnerPool().Acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (db *DB) rewrite(ctx context.Context, table string) error {
 // called until done; what it may not do, or cannot, it returns as words for the database's keeper.
 func (db *DB) RecycleLog(ctx context.Context, c *ErasureCase) (done bool, leftover []string, err error) {
 	var super, may bool
-	err = db.pool.QueryRow(ctx, `SELECT rolsuper, rolsuper OR pg_has_role(current_user, 'pg_checkpoint', 'MEMBER') FROM pg_roles WHERE rolname = current_user`).Scan(&super, &may)
+	err = db.OwnerPool().QueryRow(ctx, `SELECT rolsuper, rolsuper OR pg_has_role(current_user, 'pg_checkpoint', 'MEMBER') FROM pg_roles WHERE rolname = current_user`).Scan(&super, &may)
 	if err != nil {
 		return false, nil, wrapCase(c.ID, "asking for its rights", err)
 	}
@@ -158,7 +158,7 @@ func (db *DB) RecycleLog(ctx context.Context, c *ErasureCase) (done bool, leftov
 				"delete the rows of empty tables from pg_statistic, then VACUUM FULL pg_statistic; set wal_recycle = off, reload; then SELECT pg_switch_wal() and CHECKPOINT until no old file is left in pg_wal; set wal_recycle back.",
 		}
 		if may {
-			_, err = db.pool.Exec(ctx, "CHECKPOINT")
+			_, err = db.OwnerPool().Exec(ctx, "CHECKPOINT")
 		}
 		return err == nil, words, wrapCase(c.ID, "writing a checkpoint", err)
 	}
@@ -173,9 +173,9 @@ func (db *DB) RecycleLog(ctx context.Context, c *ErasureCase) (done bool, leftov
 	if old > 0 && len(words) == 0 {
 		return false, nil, nil
 	}
-	_, err = db.pool.Exec(ctx, "ALTER SYSTEM RESET wal_recycle")
+	_, err = db.OwnerPool().Exec(ctx, "ALTER SYSTEM RESET wal_recycle")
 	if err == nil {
-		_, err = db.pool.Exec(ctx, "SELECT pg_reload_conf()")
+		_, err = db.OwnerPool().Exec(ctx, "SELECT pg_reload_conf()")
 	}
 	return err == nil, words, wrapCase(c.ID, "recycling the write-ahead log", err)
 }
@@ -185,7 +185,7 @@ func (db *DB) logKept(ctx context.Context) (words []string, err error) {
 	var slots, standbys int
 	var archive string
 	var keep int64
-	err = db.pool.QueryRow(ctx, `
+	err = db.OwnerPool().QueryRow(ctx, `
 		SELECT (SELECT count(*) FROM pg_replication_slots), (SELECT count(*) FROM pg_stat_replication), current_setting('archive_mode'),
 			pg_size_bytes(current_setting('wal_keep_size'))`).Scan(&slots, &standbys, &archive, &keep)
 	if err != nil {
@@ -206,7 +206,7 @@ func (db *DB) logKept(ctx context.Context) (words []string, err error) {
 // recycle writes over some files of the log and removes old ones. It returns how many there are beside the one in use. A file that
 // was recycled earlier is renamed for later use, and holds old bytes: switching to it fills it.
 func (db *DB) recycle(ctx context.Context, c *ErasureCase) (old int, err error) {
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.OwnerPool().Acquire(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -17,20 +17,9 @@ const (
 	lockErasureOpen
 )
 
-// ClaimErasures makes this program the one that works on cases until release is called; false: another one is it.
-func (db *DB) ClaimErasures(ctx context.Context) (release func(), mine bool, err error) {
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil {
-		return nil, false, fmt.Errorf("connecting to the database: %w", err)
-	}
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, lockErasure).Scan(&mine); err != nil || !mine {
-		conn.Release()
-		if err != nil {
-			return nil, false, fmt.Errorf("asking whether another instance erases: %w", err)
-		}
-		return nil, false, nil
-	}
-	return func() { unlock(conn, lockErasure); conn.Release() }, true, nil
+// AloneErasing calls work where this program is the one that works on cases; false: another one is it.
+func (db *DB) AloneErasing(ctx context.Context, work func(context.Context) error) (mine bool, err error) {
+	return db.alone(ctx, lockErasure, work)
 }
 
 // DueErasure returns the case that has waited longest for its next step, or ErrNotFound.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -15,7 +14,7 @@ import (
 // Call it when everybody who may still index them is done (SettleErasure).
 func (db *DB) CutSearch(ctx context.Context, id int64) (cut int64, err error) {
 	for after := uuid.Nil; ; {
-		rows, err := db.pool.Query(ctx, `SELECT event_id FROM erased_events WHERE case_id = $1 AND recorded AND event_id > $2 ORDER BY event_id LIMIT $3`, id, after, retentionBatch)
+		rows, err := db.OwnerPool().Query(ctx, `SELECT event_id FROM erased_events WHERE case_id = $1 AND recorded AND event_id > $2 ORDER BY event_id LIMIT $3`, id, after, retentionBatch)
 		var ids []uuid.UUID
 		if err == nil {
 			ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
@@ -41,7 +40,7 @@ func wrapCase(id int64, doing string, err error) error {
 
 // cutSegments cuts events, in the order of their ids, out of every segment that holds one, each in a transaction of its own.
 func (db *DB) cutSegments(ctx context.Context, ids []uuid.UUID) (cut int64, err error) {
-	rows, err := db.pool.Query(ctx, `
+	rows, err := db.OwnerPool().Query(ctx, `
 		SELECT id FROM search_segments
 		WHERE id >= $1 AND last_event_id >= $2 AND first_event_id <= $3 ORDER BY id`, IDAt(receivedAt(ids[0])), ids[0], ids[len(ids)-1])
 	if err != nil {
@@ -56,7 +55,7 @@ func (db *DB) cutSegments(ctx context.Context, ids []uuid.UUID) (cut int64, err 
 		erased[id] = true
 	}
 	for _, s := range segments {
-		err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		err := pgx.BeginFunc(ctx, db.OwnerPool(), func(tx pgx.Tx) error {
 			n, err := cutSegment(ctx, tx, s, erased)
 			cut += n
 			return err
@@ -69,8 +68,22 @@ func (db *DB) cutSegments(ctx context.Context, ids []uuid.UUID) (cut int64, err 
 }
 
 func cutSegment(ctx context.Context, tx pgx.Tx, segment uuid.UUID, erased map[uuid.UUID]bool) (cut int64, err error) {
+	// A segment that is being merged of others holds what they held: it is begun anew.
+	var merging *uuid.UUID
+	if err := tx.QueryRow(ctx, `SELECT merging FROM search_progress FOR UPDATE`).Scan(&merging); err != nil {
+		return 0, err
+	}
+	if merging != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM search_postings WHERE segment_id = $1`, *merging); err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, `UPDATE search_progress SET merging = NULL, merging_from = '{}', merged_to = 0`); err != nil {
+			return 0, err
+		}
+	}
 	var eventIDs []byte
-	err = tx.QueryRow(ctx, `SELECT event_ids FROM search_segments WHERE id = $1`, segment).Scan(&eventIDs)
+	var bits int
+	err = tx.QueryRow(ctx, `SELECT event_ids, bucket_bits FROM search_segments WHERE id = $1`, segment).Scan(&eventIDs, &bits)
 	if errors.Is(err, pgx.ErrNoRows) { // the index was begun anew
 		return 0, nil
 	}
@@ -94,7 +107,7 @@ func cutSegment(ctx context.Context, tx pgx.Tx, segment uuid.UUID, erased map[uu
 	var bucket int16
 	var postings []byte
 	_, err = pgx.ForEachRow(rows, []any{&bucket, &postings}, func() error {
-		rest, n, err := cutPostings(postings, places)
+		rest, n, err := cutPostings(shape(bits), postings, places)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -109,21 +122,19 @@ func cutSegment(ctx context.Context, tx pgx.Tx, segment uuid.UUID, erased map[uu
 }
 
 // cutPostings writes a row anew without the entries of some places, and tells how many there were.
-func cutPostings(row []byte, places map[place]bool) (rest []byte, cut int, err error) {
-	rest = make([]byte, 0, len(row))
-	at, last := uint64(0), uint64(0)
-	for len(row) > 0 {
-		step, n := binary.Uvarint(row)
-		if n <= 0 {
-			return nil, 0, errors.New("the search index is damaged")
+func cutPostings(s shape, row []byte, places map[place]bool) (rest []byte, cut int, err error) {
+	var held []uint32
+	var list []place
+	err = rowTerms(row, func(term uint32, of rowPlaces) bool {
+		list = of.append(list[:0])
+		for _, at := range list {
+			if places[at] {
+				cut++
+			} else {
+				held = append(held, term<<s.placeBits()|at)
+			}
 		}
-		row = row[n:]
-		if at += step; places[place(at&(segmentEvents-1))] {
-			cut++
-			continue
-		}
-		rest = binary.AppendUvarint(rest, at-last)
-		last = at
-	}
-	return rest, cut, nil
+		return true
+	})
+	return encodeRow(s, held), cut, err
 }

@@ -76,7 +76,7 @@ func (db *DB) EraseTraces(ctx context.Context, list []string, words string) (map
 	pattern := namesPattern(list)
 	counts := map[string]int64{}
 	touched := map[string]bool{}
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, db.OwnerPool(), func(tx pgx.Tx) error {
 		type change struct {
 			table string
 			id    int64

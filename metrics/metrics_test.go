@@ -197,6 +197,9 @@ func TestDocumented(t *testing.T) {
 	m.Answered("shop", verify.Verified, "", 200, 0)
 	m.Stored(1, 0, false, 0)
 	m.Attempted("crm", store.TriggerManual, store.DeliverySucceeded, 200, 0, 0)
+	if err := db.IndexEvents(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if err := m.Look(t.Context(), db); err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func NewHandler(o Options) (http.Handler, error) {
 func describe(version string) huma.Config {
 	schemes := map[string]*huma.SecurityScheme{"token": {
 		Type: "http", Scheme: "bearer", BearerFormat: store.TokenPrefix + "…",
-		Description: "A token, made under Account or by recall token add. It may do what it was given and what its user may do at that moment, whichever is less.",
+		Description: "A token, made by recall token add. It may do what it was given and what its user may do at that moment, whichever is less.",
 	}}
 	format := huma.Format{Marshal: writeJSON, Unmarshal: json.Unmarshal}
 	return huma.Config{

@@ -103,14 +103,6 @@ func readScheme(text string) (verify.Scheme, error) {
 	return scheme, nil
 }
 
-func headerNames(headers []verify.Header) []string {
-	names := make([]string, len(headers))
-	for i, h := range headers {
-		names[i] = h.Name
-	}
-	return names
-}
-
 // printSetup says what to enter at plenigo, and how to try it.
 func printSetup(a *app, s *store.Source) error {
 	var b strings.Builder

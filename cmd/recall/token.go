@@ -107,7 +107,7 @@ func (c *tokenListCmd) Run(ctx context.Context, a *app) error {
 		case c.JSON:
 			return nil
 		case len(tokens) == 0:
-			fmt.Fprintf(a.errw, "There is no token. Make one with `%s token add`, or under Account.\n", program())
+			fmt.Fprintf(a.errw, "There is no token. Make one with `%s token add`.\n", program())
 			return nil
 		}
 		return writeTable(a.out, rows)

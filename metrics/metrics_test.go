@@ -107,6 +107,9 @@ func world(t *testing.T) (*Metrics, *store.DB) {
 			t.Fatal(err)
 		}
 	}
+	if err := db.IndexEvents(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.Rollup(ctx, func(*store.Event) verify.Cause { return "" }); err != nil {
 		t.Fatal(err)
 	}

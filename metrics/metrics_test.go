@@ -172,7 +172,7 @@ func TestWhatIsTold(t *testing.T) {
 		`recall_delivery_oldest_age_seconds{destination="mail"}`:                                          "10800",
 		`recall_destination_state{destination="mail",state="paused"}`:                                     "1",
 		`recall_destination_state{destination="mail",state="active"}`:                                     "0",
-		`recall_search_index_building`:                                                                    "1",
+		`recall_search_index_building`:                                                                    "0",
 		`recall_counts_age_seconds`:                                                                       "0",
 		`recall_failure_groups_open`:                                                                      "0",
 		`recall_source_failures_today{source="shop"}`:                                                     "12",

@@ -125,20 +125,23 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 	case password != again:
 		return reject(http.StatusBadRequest, "The two new passwords differ.")
 	}
-	key := throttleKey{address(r), user.Name}
-	if wait := s.throttle.wait(key); wait > 0 {
-		return reject(http.StatusTooManyRequests, "Too many failed attempts. Try again in "+span(wait)+".")
-	}
-	if _, err := s.checkPassword(r, user.Name, current); errors.Is(err, store.ErrNotFound) {
-		s.throttle.failed(key)
+	keys := ownGuesses(r)
+	err := s.throttle.try(keys, store.ErrNotFound, func() error {
+		_, err := s.checkPassword(r, user.Name, current)
+		return err
+	})
+	switch {
+	case tooMany(w, err):
+		return reject(http.StatusTooManyRequests, err.Error())
+	case errors.Is(err, store.ErrNotFound):
 		return reject(http.StatusForbidden, "The current password is wrong.")
-	} else if err != nil {
+	case err != nil:
 		return fmt.Errorf("checking a password: %w", err)
 	}
 	if err := s.DB.SetPassword(r.Context(), user.Name, password, s.note(r, "user.password", user.Name, "", nil)); err != nil {
 		return fmt.Errorf("setting a password: %w", err)
 	}
-	s.throttle.succeeded(key)
+	s.throttle.succeeded(keys)
 
 	// The change ended this session too: begin a new one.
 	if err := s.logIn(w, r, user, "Your password is changed. All your other sessions have ended."); err != nil {

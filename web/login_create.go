@@ -3,11 +3,8 @@ package web
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/http"
-	"strconv"
-	"time"
 
 	"recall/store"
 )
@@ -46,28 +43,25 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 	if name == "" || password == "" {
 		return again(http.StatusBadRequest, "Enter your name and your password.")
 	}
-	key := throttleKey{address(r), cut(name, maxName)}
-	if wait := s.throttle.wait(key); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		return again(http.StatusTooManyRequests, "Too many failed attempts. Try again in "+span(wait.Round(time.Second))+".")
-	}
-	user, err := s.checkPassword(r, name, password)
+	keys := s.guesses(r, name)
+	var user *store.User
+	err := s.throttle.try(keys, store.ErrNotFound, func() (err error) {
+		user, err = s.checkPassword(r, name, password)
+		return err
+	})
 	switch {
+	case tooMany(w, err):
+		return again(http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, store.ErrNotFound):
-		s.throttle.failed(key)
 		s.audit(r, cut(name, maxName), "user.login_failed", cut(name, maxName))
-		message := "Name or password is wrong."
-		if wait := s.throttle.wait(key); wait > 0 {
-			message += " The next attempt is possible in " + span(wait.Round(time.Second)) + "."
-		}
-		return again(http.StatusUnauthorized, message)
+		return again(http.StatusUnauthorized, "Name or password is wrong."+s.throttle.next(keys))
 	case err != nil:
 		return fmt.Errorf("checking a password: %w", err)
 	}
 	if user.SecondFactor { // failures are forgotten only once both were right
 		return s.askForCode(w, r, user, v.Next)
 	}
-	s.throttle.succeeded(key)
+	s.throttle.succeeded(keys)
 	s.audit(r, user.Name, "user.login", user.Name)
 	if err := s.logIn(w, r, user); err != nil {
 		return err

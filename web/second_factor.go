@@ -3,9 +3,7 @@ package web
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -83,23 +81,25 @@ func (s *server) codeCheck(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, loginURL(v.Next), http.StatusSeeOther)
 		return nil
 	}
-	key := throttleKey{address(r), user.Name}
-	if wait := s.throttle.wait(key); wait > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
-		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+	keys := s.guesses(r, user.Name)
+	var recovered bool
+	var left int
+	err = s.throttle.try(keys, store.ErrWrongCode, func() (err error) {
+		recovered, left, err = s.DB.CheckSecondFactor(r.Context(), user, r.PostForm.Get("code"))
+		return err
+	})
+	switch {
+	case tooMany(w, err):
+		v.Error = err.Error()
 		return s.render(w, r, http.StatusTooManyRequests, codePage(v))
-	}
-	recovered, left, err := s.DB.CheckSecondFactor(r.Context(), user, r.PostForm.Get("code"))
-	if errors.Is(err, store.ErrWrongCode) {
-		s.throttle.failed(key)
+	case errors.Is(err, store.ErrWrongCode):
 		s.audit(r, user.Name, "user.login_failed", user.Name)
 		v.Error = "This code is wrong, or was used already. Wait for the next one; check that the clock of your phone is right."
 		return s.render(w, r, http.StatusUnauthorized, codePage(v))
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	s.throttle.succeeded(key)
+	s.throttle.succeeded(keys)
 	s.audit(r, user.Name, "user.login", user.Name)
 	var messages []string
 	if recovered {
@@ -171,22 +171,22 @@ func (s *server) secondFactorConfirm(w http.ResponseWriter, r *http.Request) err
 	}
 	user := userOf(r)
 	v := secondFactorView{page: s.newPage(r, "Second factor")}
-	key := throttleKey{address(r), user.Name}
-	if wait := s.throttle.wait(key); wait > 0 {
-		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+	keys := ownGuesses(r)
+	err := s.throttle.try(keys, store.ErrWrongCode, func() (err error) {
+		v.Recovery, err = s.DB.ConfirmSecondFactor(r.Context(), user, r.PostForm.Get("code"), s.note(r, "user.second_factor", user.Name, "", nil))
+		return err
+	})
+	switch {
+	case tooMany(w, err):
+		v.Error = err.Error()
 		return s.render(w, r, http.StatusTooManyRequests, secondFactorPage(v))
-	}
-	recovery, err := s.DB.ConfirmSecondFactor(r.Context(), user, r.PostForm.Get("code"), s.note(r, "user.second_factor", user.Name, "", nil))
-	if errors.Is(err, store.ErrWrongCode) {
-		s.throttle.failed(key)
+	case errors.Is(err, store.ErrWrongCode):
 		v.Error = "This code is wrong. Enter the one that your app shows now; check that the clock of your phone is right."
 		return s.render(w, r, http.StatusUnprocessableEntity, secondFactorPage(v))
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
-	s.throttle.succeeded(key)
-	v.Recovery = recovery
+	s.throttle.succeeded(keys)
 	return s.render(w, r, http.StatusOK, secondFactorPage(v))
 }
 
@@ -201,22 +201,25 @@ func (s *server) secondFactorRemove(w http.ResponseWriter, r *http.Request) erro
 	}
 	user := userOf(r)
 	v := secondFactorView{page: s.newPage(r, "Second factor")}
-	key := throttleKey{address(r), user.Name}
-	if wait := s.throttle.wait(key); wait > 0 {
-		v.Error = "Too many failed attempts. Try again in " + span(wait.Round(time.Second)) + "."
+	keys := ownGuesses(r)
+	err := s.throttle.try(keys, store.ErrNotFound, func() error {
+		_, err := s.checkPassword(r, user.Name, r.PostForm.Get("password"))
+		return err
+	})
+	switch {
+	case tooMany(w, err):
+		v.Error = err.Error()
 		return s.render(w, r, http.StatusTooManyRequests, secondFactorRemovePage(v))
-	}
-	if _, err := s.checkPassword(r, user.Name, r.PostForm.Get("password")); errors.Is(err, store.ErrNotFound) {
-		s.throttle.failed(key)
+	case errors.Is(err, store.ErrNotFound):
 		v.Error = "The password is wrong."
 		return s.render(w, r, http.StatusForbidden, secondFactorRemovePage(v))
-	} else if err != nil {
+	case err != nil:
 		return fmt.Errorf("checking a password: %w", err)
 	}
 	if err := s.DB.RemoveSecondFactor(r.Context(), user.Name, s.note(r, "user.second_factor_remove", user.Name, "", nil)); err != nil {
 		return err
 	}
-	s.throttle.succeeded(key)
+	s.throttle.succeeded(keys)
 	if err := s.flash(w, r, "The second factor is removed. Your password alone is asked for."); err != nil {
 		return err
 	}

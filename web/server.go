@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/a-h/templ"
+	"github.com/gorilla/securecookie"
 	"github.com/gorilla/sessions"
 
 	"recall/static"
@@ -20,26 +21,28 @@ import (
 // server holds what the handlers share.
 type server struct {
 	Options
-	cookies    *sessions.CookieStore
-	throttle   *throttle
-	pulses     pulses
-	tail       *tail
-	tailPlaces tailPlaces
-	known      known
-	exports    chan struct{} // bounds exports at one time
-	checks     chan struct{} // bounds password checks at one time: each takes memory and a core
+	cookies     *sessions.CookieStore
+	throttle    *throttle
+	deviceCodec *securecookie.SecureCookie
+	pulses      pulses
+	tail        *tail
+	tailPlaces  tailPlaces
+	known       known
+	exports     chan struct{} // bounds exports at one time
+	checks      chan struct{} // bounds password checks at one time: each takes memory and a core
 }
 
 func newServer(o Options) *server {
 	o.RevealFor = cmp.Or(o.RevealFor, defaultReveal)
 	o.Sessions.Idle, o.Sessions.Age = cmp.Or(o.Sessions.Idle, defaultIdle), cmp.Or(o.Sessions.Age, defaultAge)
 	return &server{
-		Options:  o,
-		cookies:  newCookieStore(o.Key, o.Secure, o.Sessions.Age),
-		throttle: newThrottle(o.Now),
-		tail:     newTail(o.DB, o.Log, o.Now),
-		exports:  make(chan struct{}, exportMost),
-		checks:   make(chan struct{}, 2),
+		Options:     o,
+		cookies:     newCookieStore(o.Key, o.Secure, o.Sessions.Age),
+		throttle:    newThrottle(o.Now),
+		deviceCodec: newDeviceCodec(o.Key),
+		tail:        newTail(o.DB, o.Log, o.Now),
+		exports:     make(chan struct{}, exportMost),
+		checks:      make(chan struct{}, 2),
 	}
 }
 

@@ -110,6 +110,9 @@ func (s *server) logIn(w http.ResponseWriter, r *http.Request, user *store.User,
 	if err != nil {
 		return err
 	}
+	if err := s.rememberDevice(w, r, user.Name); err != nil {
+		return err
+	}
 	cookie := s.newCookie()
 	cookie.Values[valueToken] = token
 	for _, m := range messages {

@@ -82,10 +82,17 @@ func (r *retention) removeDemo(ctx context.Context) (removed, kept int64, err er
 			return removed, kept, err
 		}
 	}
-	for _, table := range []string{"arrival_groups", "source_hours", "unstored_hours", "failure_groups", "volume", "answer_latencies", "retention_rules", "retention_removed"} {
-		if _, err := r.OwnerPool().Exec(ctx, `DELETE FROM `+table+` WHERE source_id = ANY($1)`, r.sources); err != nil {
-			return removed, kept, err
+	// The follower that counts has counted these events, or will find none: it is waited for.
+	err = pgx.BeginFunc(ctx, r.OwnerPool(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT FROM followers WHERE name = $1 FOR UPDATE`, rollupName); err != nil {
+			return err
 		}
-	}
-	return removed, kept, nil
+		for _, table := range []string{"arrival_groups", "source_hours", "unstored_hours", "failure_groups", "volume", "answer_latencies", "retention_rules", "retention_removed"} {
+			if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE source_id = ANY($1)`, r.sources); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return removed, kept, err
 }

@@ -204,10 +204,10 @@ func (s *server) findEvent(ctx context.Context, id uuid.UUID) (*store.Event, err
 	if !errors.Is(err, store.ErrNotFound) {
 		return e, err
 	}
-	removed, err := s.DB.FindRemoved(ctx, id)
+	words, err := s.DB.WordsOfGone(ctx, id)
 	switch {
 	case err == nil:
-		return nil, &Problem{Status: http.StatusGone, Type: "removed", Detail: sentence(removed.Words(id))}
+		return nil, &Problem{Status: http.StatusGone, Type: "removed", Detail: sentence(words)}
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}

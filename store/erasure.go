@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -118,13 +116,6 @@ func ValidPerson(id string) error {
 		return ErrErasurePerson
 	}
 	return nil
-}
-
-// PersonHash is what is kept of a customer id: keyed, so that nobody without the program's key can try all numbers.
-func (db *DB) PersonHash(id string) []byte {
-	h := hmac.New(sha256.New, db.key.Derive("erasure: hash of a person's id", 32))
-	h.Write([]byte(id))
-	return h.Sum(nil)
 }
 
 const personContext = "erasure case: customer id"

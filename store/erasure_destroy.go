@@ -138,7 +138,7 @@ func (db *DB) destroy(ctx context.Context, tx pgx.Tx, id int64, ids []uuid.UUID)
 // deleteOf deletes events, in the order of their ids, and all that hangs on them.
 func deleteOf(ctx context.Context, tx pgx.Tx, ids []uuid.UUID, counts map[string]int64) error {
 	for _, t := range []struct{ table, column, name string }{
-		{"attempts", "event_id", "attempts"}, {"deliveries", "event_id", "deliveries"}, {"reverifications", "event_id", "verifications"}, {"events", "id", "events"},
+		{"attempts", "event_id", "attempts"}, {"deliveries", "event_id", "deliveries"}, {"reverifications", "event_id", "verifications"}, {"edited_tests", "event_id", "edited tests"}, {"events", "id", "events"},
 	} {
 		// Names of ours.
 		tag, err := tx.Exec(ctx, `DELETE FROM `+t.table+` WHERE `+t.column+` = ANY($1) AND `+t.column+` BETWEEN $2 AND $3`, ids, ids[0], ids[len(ids)-1])

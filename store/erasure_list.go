@@ -32,7 +32,7 @@ var ErrErasureList = errors.New("this is not an erasure list of Recall")
 type listHead struct {
 	List    string    `json:"list"`
 	Version int       `json:"version"`
-	Key     string    `json:"key"` // id of the key that hashes are made with
+	Key     string    `json:"key"` // names what hashes are keyed by
 	At      time.Time `json:"at"`
 }
 
@@ -78,7 +78,11 @@ type listEnd struct {
 func (db *DB) WriteErasureList(ctx context.Context, w io.Writer) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
-	if err := out.Encode(listHead{listName, listVersion, db.key.ID(), db.Now().UTC()}); err != nil {
+	key, err := db.personKey(ctx, db.pool, true)
+	if err != nil {
+		return err
+	}
+	if err := out.Encode(listHead{listName, listVersion, nameOfPersonKey(key), db.Now().UTC()}); err != nil {
 		return err
 	}
 	cases, err := db.collectErasures(db.pool.Query(ctx, `SELECT `+erasureColumns+` FROM erasure_cases WHERE state IN ('running', 'closed') ORDER BY id`))
@@ -137,7 +141,11 @@ func (db *DB) ReplayErasureList(ctx context.Context, r io.Reader, note AuditEntr
 	if head.Version != listVersion {
 		return nil, fmt.Errorf("%w: it was written by another version (%d, not %d)", ErrErasureList, head.Version, listVersion)
 	}
-	result := &ReplayedList{OtherKey: head.Key != db.key.ID()}
+	key, err := db.personKey(ctx, db.pool, true)
+	if err != nil {
+		return nil, err
+	}
+	result := &ReplayedList{OtherKey: head.Key != nameOfPersonKey(key)}
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var of *listCase
 		var events []*listEvent
@@ -155,7 +163,7 @@ func (db *DB) ReplayErasureList(ctx context.Context, r io.Reader, note AuditEntr
 				events = append(events, line.Event)
 				end.Events++
 			case line.Case != nil:
-				if err := db.replayListed(ctx, tx, of, events, reason, note, result); err != nil {
+				if err := db.replayListed(ctx, tx, key, of, events, reason, note, result); err != nil {
 					return err
 				}
 				of, events = line.Case, nil
@@ -170,7 +178,7 @@ func (db *DB) ReplayErasureList(ctx context.Context, r io.Reader, note AuditEntr
 		if said == nil || *said != end {
 			return fmt.Errorf("%w: it is not whole, so nothing was done", ErrErasureList)
 		}
-		return db.replayListed(ctx, tx, of, events, reason, note, result)
+		return db.replayListed(ctx, tx, key, of, events, reason, note, result)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("replaying an erasure list: %w", err)
@@ -179,7 +187,7 @@ func (db *DB) ReplayErasureList(ctx context.Context, r io.Reader, note AuditEntr
 }
 
 // replayListed begins a case for what the database has of a listed one, and blocks the rest.
-func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, of *listCase, events []*listEvent, reason string, note AuditEntry, result *ReplayedList) error {
+func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, key []byte, of *listCase, events []*listEvent, reason string, note AuditEntry, result *ReplayedList) error {
 	if of == nil || len(events) == 0 && of.PersonHash == nil {
 		return nil
 	}
@@ -208,7 +216,7 @@ func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, of *listCase, events 
 		there[id] = true
 		links, err := decodeCustomers(customers)
 		for _, l := range links {
-			if person == "" && bytes.Equal(db.PersonHash(l.CustomerID), of.PersonHash) {
+			if person == "" && bytes.Equal(personHash(key, l.CustomerID), of.PersonHash) {
 				person = l.CustomerID
 			}
 		}
@@ -223,7 +231,7 @@ func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, of *listCase, events 
 	}
 	var sealed []byte
 	if person != "" {
-		sealed = db.key.Seal([]byte(person), personContext)
+		sealed = db.sealer().Seal([]byte(person), personContext)
 	}
 	hash, at := of.PersonHash, db.Now()
 	var event *uuid.UUID

@@ -79,7 +79,11 @@ func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, r
 			if err := ValidPerson(person); err != nil {
 				return err
 			}
-			sealed, hash = db.key.Seal([]byte(person), personContext), db.PersonHash(person)
+			key, err := db.personKey(ctx, tx, true)
+			if err != nil {
+				return err
+			}
+			sealed, hash = db.sealer().Seal([]byte(person), personContext), personHash(key, person)
 		}
 		// Two that open the same case wait for each other.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, lockErasureOpen); err != nil {
@@ -339,9 +343,26 @@ func collectTombstones(rows pgx.Rows, err error) ([]*Tombstone, error) {
 
 // Words say what became of an erased event.
 func (t *Tombstone) Words() string {
+	if !t.Recorded {
+		return fmt.Sprintf("Event %s was not kept: an equal one, or the person it is about, was erased by case %d. It arrived at %s.",
+			t.EventID, t.CaseID, t.ReceivedAt().Format("2006-01-02 15:04:05 UTC"))
+	}
 	return fmt.Sprintf("Event %s was erased on %s by %s, case %d. It arrived at %s. Its content is destroyed: it cannot be shown, verified or sent again.",
 		t.EventID, t.ErasedAt.UTC().Format("2006-01-02 15:04 UTC"), t.ErasedBy, t.CaseID, t.ReceivedAt().Format("2006-01-02 15:04:05 UTC"))
 }
 
-// ErrErased: the event was erased. Who wraps it says by which case.
-var ErrErased = errors.New("the event was erased")
+// WordsOfGone say what became of an event that is not there: erased, or removed by retention. ErrNotFound where nothing is known.
+func (db *DB) WordsOfGone(ctx context.Context, id uuid.UUID) (string, error) {
+	stone, err := db.FindTombstone(ctx, id)
+	if err == nil {
+		return stone.Words(), nil
+	}
+	if !errors.Is(err, ErrNotFound) {
+		return "", err
+	}
+	removed, err := db.FindRemoved(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return removed.Words(id), nil
+}

@@ -2,12 +2,15 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"recall/seal"
 )
 
 // lateAfter is how old an event is when it is recorded that comes out of a spool and not from a request.
@@ -47,6 +50,8 @@ func (db *DB) withoutErased(ctx context.Context, conn *pgx.Conn, events, sendOn 
 func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event, erased map[uuid.UUID]int64) error {
 	var ids []uuid.UUID
 	var hashes [][]byte
+	var key []byte
+	keyed := false
 	persons := map[string][]*Event{}
 	for _, e := range events {
 		if erased[e.ID] != 0 || db.Now().Sub(e.ReceivedAt()) < lateAfter {
@@ -54,7 +59,17 @@ func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event, e
 		}
 		ids = append(ids, e.ID)
 		if person := e.onlyCustomer(); person != "" {
-			hash := db.PersonHash(person)
+			if !keyed {
+				keyed = true
+				var err error
+				if key, err = db.personKey(ctx, conn, false); err != nil && !errors.Is(err, ErrNotFound) && !errors.Is(err, seal.ErrWrongKey) {
+					return err
+				}
+			}
+			if key == nil { // nobody was erased, or our key does not tell whom
+				continue
+			}
+			hash := personHash(key, person)
 			if persons[string(hash)] == nil {
 				hashes = append(hashes, hash)
 			}

@@ -211,6 +211,7 @@ func (db *DB) CountErasure(ctx context.Context, id int64) (map[string]int64, err
 		"attempts":        `SELECT count(*) FROM erasure_events f JOIN attempts a ON a.event_id = f.event_id WHERE case_id = $1`,
 		"answers":         `SELECT count(*) FROM erasure_events f JOIN attempts a ON a.event_id = f.event_id WHERE case_id = $1 AND octet_length(a.response_body) > 0`,
 		"verifications":   `SELECT count(*) FROM erasure_events f JOIN reverifications r ON r.event_id = f.event_id WHERE case_id = $1`,
+		"edited tests":    `SELECT count(*) FROM erasure_events f JOIN edited_tests t ON t.event_id = f.event_id WHERE case_id = $1`,
 		"held":            `SELECT count(*) FROM erasure_events f WHERE case_id = $1 AND EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = f.event_id)`,
 		"replay lists":    `SELECT count(DISTINCT i.replay_id) FROM replays r JOIN replay_items i ON i.replay_id = r.id WHERE i.event_id IN (SELECT event_id FROM erasure_events WHERE case_id = $1)`,
 		"failure samples": `SELECT count(*) FROM failure_groups WHERE first_event_id IN (SELECT event_id FROM erasure_events WHERE case_id = $1) OR last_event_id IN (SELECT event_id FROM erasure_events WHERE case_id = $1)`,

@@ -36,6 +36,14 @@ var sealedColumns = []sealedColumn{
 	{"authenticator apps of users", "users", "totp_sealed", "id", "", func(id int64, _ string) string { return totpPlace(id) }, []string{
 		`DELETE FROM user_recovery_codes WHERE user_id = ANY($1)`, `DELETE FROM user_sessions WHERE user_id = ANY($1)`,
 		`UPDATE users SET totp_sealed = NULL, totp_confirmed_at = NULL, totp_step = 0 WHERE id = ANY($1) AND substring(totp_sealed from 2 for 4) = $2`}},
+	// A case that runs goes on with what it has found.
+	{"customer ids of erasure cases", "erasure_cases", "person_sealed", "id", "", func(int64, string) string { return personContext }, []string{
+		`DELETE FROM erasure_events f USING erasure_cases c WHERE c.id = f.case_id AND c.id = ANY($1) AND c.state <> 'running'`,
+		`UPDATE erasure_cases SET state = 'cancelled', why = 'its customer id was given up with a lost key: open it anew', step_at = NULL, finished_at = now()
+			WHERE id = ANY($1) AND state <> 'running' AND substring(person_sealed from 2 for 4) = $2`,
+		`UPDATE erasure_cases SET person_sealed = NULL WHERE id = ANY($1) AND substring(person_sealed from 2 for 4) = $2`}},
+	{"key of erased persons' hashes", "erasure_keys", "sealed", "id", "", func(int64, string) string { return personKeyContext }, []string{
+		`DELETE FROM erasure_keys WHERE id = ANY($1) AND substring(sealed from 2 for 4) = $2`}},
 }
 
 // resealBatch bounds a step of a rotation, in rows.

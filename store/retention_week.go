@@ -61,16 +61,22 @@ func (r *retention) decide(ctx context.Context, week time.Time) (decided bool, e
 	return decided && err == nil, err
 }
 
-// stillThereSQL counts the events of each week by source and class that were counted and not removed.
+// stillThereSQL counts the events of each week by source and class that were counted and neither removed nor erased.
 const stillThereSQL = `
-	SELECT v.week, v.source_id, v.class, v.events - coalesce(gone.rows, 0) AS events
+	SELECT v.week, v.source_id, v.class, v.events - coalesce(gone.rows, 0) - coalesce(erased.rows, 0) AS events
 	FROM (
 		SELECT date_trunc('week', start AT TIME ZONE 'UTC')::date AS week, source_id,
 			CASE WHEN verdict = 'rejected' THEN 'rejected' ELSE 'accepted' END::retention_class AS class, sum(events)::bigint AS events
 		FROM volume WHERE grain = 'day' AND type_id = 0
 		GROUP BY 1, 2, 3
 	) v
-	LEFT JOIN retention_removed gone USING (week, source_id, class)`
+	LEFT JOIN retention_removed gone USING (week, source_id, class)
+	LEFT JOIN (
+		SELECT date_trunc('week', to_timestamp(('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AT TIME ZONE 'UTC')::date AS week, source_id,
+			CASE WHEN verdict = 'rejected' THEN 'rejected' ELSE 'accepted' END::retention_class AS class, count(*) AS rows
+		FROM erased_events WHERE recorded
+		GROUP BY 1, 2, 3
+	) erased USING (week, source_id, class)`
 
 // finish goes on with weeks whose removal was begun.
 func (r *retention) finish(ctx context.Context, conn *pgxpool.Conn) error {

@@ -37,6 +37,7 @@ type DB struct {
 	standby *standby      // nil: none
 	owner   *pgxpool.Pool // of the tables; nil: pool is
 	key     seal.Key
+	persons atomic.Pointer[[]byte]   // personKey, once read
 	sealing atomic.Pointer[seal.Key] // that one of ours which is the database's; nil: not asked yet
 
 	parts partitions

@@ -160,9 +160,9 @@ func (s *server) findEvent(r *http.Request) (*store.Event, error) {
 func (s *server) findEventByID(r *http.Request, id uuid.UUID) (*store.Event, error) {
 	e, err := s.DB.FindEvent(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
-		removed, err := s.DB.FindRemoved(r.Context(), id)
+		words, err := s.DB.WordsOfGone(r.Context(), id)
 		if err == nil {
-			return nil, gone(removed.Words(id))
+			return nil, gone(words)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return nil, err

@@ -188,9 +188,9 @@ func parseEventID(text string) (uuid.UUID, error) {
 func findEvent(ctx context.Context, db *store.DB, id uuid.UUID) (*store.Event, error) {
 	e, err := db.FindEvent(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
-		removed, err := db.FindRemoved(ctx, id)
+		words, err := db.WordsOfGone(ctx, id)
 		if err == nil {
-			return nil, errors.New(removed.Words(id))
+			return nil, errors.New(words)
 		}
 		if !errors.Is(err, store.ErrNotFound) {
 			return nil, err

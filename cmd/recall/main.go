@@ -30,6 +30,8 @@ type cli struct {
 	Event       eventCmd       `cmd:"" help:"List, show, redispatch and re-verify events."`
 	Replay      replayCmd      `cmd:"" help:"Send many events again: planned first, then a few, then all, at a rate."`
 	Retention   retentionCmd   `cmd:"" help:"For how long things are kept, what would go, and what is held."`
+	Erasure     erasureCmd     `cmd:"" help:"Destroy what is held about a person, or one event, for good."`
+	Person      personCmd      `cmd:"" help:"Answer a person who asks what is held about them."`
 	Search      searchCmd      `cmd:"" help:"Show how far the search index is, or have it made anew."`
 	Mask        maskCmd        `cmd:"" help:"What of an event is personal or secret, and hidden until it is revealed."`
 	Audit       auditCmd       `cmd:"" help:"List and export who did what, and check that nothing of it was changed."`

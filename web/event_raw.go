@@ -32,7 +32,7 @@ func (s *server) eventRaw(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Disposition", `attachment; filename="`+e.ID.String()+`.body"`)
 	h.Set("Content-Length", strconv.Itoa(len(e.Body)))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
 	w.Write(e.Body)
 	return nil
 }

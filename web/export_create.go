@@ -71,7 +71,7 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", format.contentType)
 	h.Set("Content-Disposition", `attachment; filename="recall-events-`+s.Now().UTC().Format("20060102-150405")+`.`+format.ext+`"`)
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
 	out := &patientWriter{w: w, control: http.NewResponseController(w)}
 	buffered := bufio.NewWriterSize(out, 32<<10)
 	err = export.write(r.Context(), format.begin(buffered))

@@ -132,6 +132,18 @@ func (h *Handler) sender(r *http.Request) netip.Addr {
 	return sender
 }
 
+// WithSender gives next each request with the address it came from as its RemoteAddr, so that pages see through the same
+// trusted proxies as callbacks: else all who come through a proxy would be one to whoever counts failed log-ins.
+func (h *Handler) WithSender(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sender := h.sender(r); sender.IsValid() {
+			r = r.WithContext(r.Context())
+			r.RemoteAddr = netip.AddrPortFrom(sender, 0).String()
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // parseHop reads an address with or without a port. A zone says nothing outside the machine and is dropped.
 func parseHop(text string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(strings.Trim(text, "[]"))

@@ -277,6 +277,18 @@ func TestSender(t *testing.T) {
 			if got := h.sender(req); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
+			page := c.peer // what cannot be read stays as it is
+			if want.IsValid() {
+				page = netip.AddrPortFrom(want, 0).String()
+			}
+			h.WithSender(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if r.RemoteAddr != page {
+					t.Errorf("pages see %s, want %s", r.RemoteAddr, page)
+				}
+			})).ServeHTTP(nil, req)
+			if req.RemoteAddr != c.peer {
+				t.Errorf("the request itself was changed: %s", req.RemoteAddr)
+			}
 		})
 	}
 }

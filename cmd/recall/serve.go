@@ -113,7 +113,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	background.Go(func() { tally.Run(work) }) // its last counts go out before the engine stops
 	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
-	adminServer := receive.NewServer(a.cfg.AdminAddr, front.handler(watch, details), a.log)
+	adminServer := receive.NewServer(a.cfg.AdminAddr, front.receiver.WithSender(front.handler(watch, details)), a.log)
 	adminServer.RegisterOnShutdown(func() { close(front.pagesEnd) })
 	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
 	defer stop("pages", shutdown(adminServer))

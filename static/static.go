@@ -1,7 +1,7 @@
 // Package static holds the files the pages need: styles, scripts, icons. Nothing is loaded from elsewhere.
 //
 // A file's URL carries a hash of its content (css/base.css becomes /static/css/base.3f2a….css), so a browser may keep
-// it for ever and still sees every change at once.
+// it for ever and still sees every change at once. Styles and scripts are served without comments and blanks.
 package static
 
 import (
@@ -14,6 +14,10 @@ import (
 	"net/http"
 	"path"
 	"strings"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 // FS is every file, under its plain name.
@@ -25,10 +29,14 @@ var FS embed.FS
 const Prefix = "/static/"
 
 // Both ways between plain and hashed names, made once: the files are part of the program.
-var hashed, plain = index()
+// served is what is sent, by plain name.
+var hashed, plain, served = index()
 
-func index() (hashed, plain map[string]string) {
-	hashed, plain = map[string]string{}, map[string]string{}
+func index() (hashed, plain map[string]string, served map[string][]byte) {
+	hashed, plain, served = map[string]string{}, map[string]string{}, map[string][]byte{}
+	small := minify.New()
+	small.AddFunc(".css", css.Minify)
+	small.AddFunc(".js", js.Minify)
 	err := fs.WalkDir(FS, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -37,8 +45,14 @@ func index() (hashed, plain map[string]string) {
 		if err != nil {
 			return err
 		}
-		sum := sha256.Sum256(content)
 		ext := path.Ext(name)
+		if (ext == ".css" || ext == ".js") && !strings.HasPrefix(name, "vendor/") {
+			if content, err = small.Bytes(ext, content); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		served[name] = content
+		sum := sha256.Sum256(content)
 		h := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:8]) + ext
 		hashed[name], plain[h] = h, name
 		return nil
@@ -46,7 +60,7 @@ func index() (hashed, plain map[string]string) {
 	if err != nil {
 		panic(fmt.Sprintf("static: reading the embedded files: %v", err))
 	}
-	return hashed, plain
+	return hashed, plain, served
 }
 
 // URL returns the address of a file, with its hash. A name that is not there is a mistake of the program: it panics.
@@ -65,8 +79,8 @@ func Handler() http.Handler {
 		if !immutable {
 			name = r.URL.Path
 		}
-		content, err := FS.ReadFile(name)
-		if err != nil {
+		content, known := served[name]
+		if !known {
 			http.NotFound(w, r)
 			return
 		}

@@ -64,7 +64,7 @@ func AuthScheme(name, value string) string {
 }
 
 // headerRules are the headers that say how a request is to be read, who signed it and by which way it came. Signatures are
-// harmless (REFERENCE §7).
+// harmless (docs/plenigo.md §7).
 func headerRules() []Rule {
 	return paths(Headers, judged, Shown,
 		"accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection", "content-encoding", "content-language",

@@ -4,12 +4,12 @@ import "slices"
 
 // Where a rule is known from. The sections are of the reference of plenigo callbacks (docs/plenigo.md).
 const (
-	model    = "API model (REFERENCE §6)"
-	freeText = "free text (REFERENCE §7)"
-	dossier  = "a person's whole data (REFERENCE §7)"
-	related  = "by its nearest relative (REFERENCE §6)"
-	key      = "a credential (REFERENCE §5)"
-	voucher  = "worth money (REFERENCE §6)"
+	model    = "API model"
+	freeText = "free text"
+	dossier  = "a person's whole data"
+	related  = "by its nearest relative"
+	key      = "a credential"
+	voucher  = "worth money"
 	number   = "an identifier, needed for work"
 	judged   = "Recall’s own judgement"
 	byName   = "by its name"
@@ -23,7 +23,7 @@ func paths(entityType, why string, class Class, all ...string) []Rule {
 	return rules
 }
 
-// known are Recall's own rules: what REFERENCE §6 has in italics and §7 names, per entity type, and names by which personal
+// known are Recall's own rules: what docs/plenigo.md §6 has in italics and §7 names, per entity type, and names by which personal
 // data is told in types that nobody knows yet, and in fields that are new. Numbers of customers and entities are
 // identifiers and stay, as do the ids of orders, invoices and subscriptions.
 var known = slices.Concat(

@@ -23,15 +23,11 @@ const (
 // always are 29 bits.
 type shape int
 
-// maxShape is of 131,072 events and 16,384 rows.
-const maxShape shape = 14
-
 // shapeFor is the least in which so many events have a place.
 func shapeFor(events int) shape {
 	return max(0, shape(bits.Len(uint(max(events, 1)-1))-3))
 }
 
-func (s shape) places() int                  { return 8 << s }
 func (s shape) placeBits() int               { return 3 + int(s) }
 func (s shape) restBits() int                { return termBits - int(s) }
 func (s shape) bucket(t term) int16          { return int16(t >> s.restBits()) }

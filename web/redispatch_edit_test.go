@@ -156,7 +156,7 @@ func TestWaitingInOrder(t *testing.T) {
 	if strings.Contains(text, "order 8") {
 		t.Errorf("one that waits for nobody: %s", text)
 	}
-	held := anna.show("/events/"+second.ID.String()).one(t, "#deliveries .held")
+	held := anna.show("/events/"+second.ID.String()).one(t, "#deliveries .held-lane")
 	if got := held.text(); !strings.Contains(got, "at crm") || !strings.Contains(got, "this event") || held.all("li a")[0].attr("href") != "/events/"+first.ID.String()+"#deliveries" {
 		t.Errorf("on its page: %s", got)
 	}

@@ -5,7 +5,7 @@ import "testing"
 func TestMaskCommands(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	h.run("", "mask", "list", "customer").want(t, 0, "entity.lastName", "personal", "REFERENCE §6")
+	h.run("", "mask", "list", "customer").want(t, 0, "entity.lastName", "personal", "API model")
 	h.run("", "mask", "preview", "customer.change").want(t, 0, `"lastName":"••••"`, `"customerId":"48213"`)
 	h.run("", "mask", "set", "customer", "entity.status", "personal", "--reason", "agreed").want(t, 0, "CUSTOMER entity.status: personal.")
 	h.run("", "mask", "preview", "customer.change").want(t, 0, `"status":"••••"`)

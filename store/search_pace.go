@@ -8,10 +8,10 @@ import (
 // Making the index is put off in small pieces while callbacks come: one that arrives meanwhile waits for no more than
 // a piece of indexing, not for a segment.
 const (
-	indexPiece   = 64 // events read in one go
-	restCaughtUp = 3  // rest, in multiples of the work before it: while the index follows the arrivals
+	indexPiece   = 32 // events read in one go
+	restCaughtUp = 5  // rest, in multiples of the work before it: while the index follows the arrivals
 	restBehind   = 1  // and while it is behind, so that it catches up
-	behindAfter  = 10 * time.Second
+	behindAfter  = 30 * time.Second
 )
 
 // pace lets the indexer rest while this instance records events. Its zero value never rests.

@@ -213,7 +213,8 @@ func subjectURL(noun, subject string) string {
 // maxAuditValue bounds what one value takes on the page, in characters.
 const maxAuditValue = 600
 
-// valueText prints a value of an entry for people: texts and numbers as they are, lists and the like as JSON.
+// valueText prints a value of an entry for people: texts and numbers as they are, what has names with them, lists of
+// anything but texts as JSON.
 func valueText(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -245,6 +246,15 @@ func valueText(v any) string {
 			}
 			return cut(strings.Join(texts, ", "), maxAuditValue)
 		}
+	case map[string]any:
+		texts := make([]string, 0, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			texts = append(texts, words(name)+" "+valueText(v[name]))
+		}
+		if len(texts) == 0 {
+			return "none"
+		}
+		return cut(strings.Join(texts, ", "), maxAuditValue)
 	}
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -84,7 +84,7 @@ func TestAuditValues(t *testing.T) {
 		want  string
 	}{
 		{nil, "none"}, {"", "empty"}, {"a", "a"}, {true, "yes"}, {false, "no"}, {1e6, "1000000"}, {[]any{}, "none"},
-		{[]any{"a", "b"}, "a, b"}, {[]any{"a", 1.0}, `["a",1]`}, {map[string]any{"a": 1.0}, `{"a":1}`},
+		{[]any{"a", "b"}, "a, b"}, {[]any{"a", 1.0}, `["a",1]`}, {map[string]any{"b_c": "x", "a": 1.0}, "a 1, b c x"}, {map[string]any{}, "none"},
 	} {
 		if got := valueText(c.value); got != c.want {
 			t.Errorf("%v: %q, want %q", c.value, got, c.want)

@@ -134,9 +134,6 @@ func needsNoSetting(command string) bool {
 	return false
 }
 
-// releaseName is set by make release, where there is no repository to ask.
-var releaseName string
-
 // version is what the build says about itself.
 func version() string {
 	if releaseName != "" {

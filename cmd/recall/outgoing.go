@@ -23,8 +23,14 @@ func (c config) proxy() func(*url.URL) (*url.URL, error) {
 	return httpproxy.FromEnvironment().ProxyFunc()
 }
 
+// releaseName is set by make release and the Dockerfile, where the build has no repository to ask.
+var releaseName string
+
 // release is the version as a User-Agent may hold it, "" where the build knows none.
 func release() string {
+	if releaseName != "" {
+		return releaseName
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok || strings.HasPrefix(info.Main.Version, "(") { // (devel)
 		return ""

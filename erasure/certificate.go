@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,6 +22,7 @@ type Certificate struct {
 	Case        int64               `json:"case"`
 	Subject     string              `json:"subject"`               // the person by a pseudonym, or the one event
 	PersonHash  string              `json:"person_hash,omitempty"` // HMAC-SHA256 of the customer id, by a key of the program's
+	Sources     []string            `json:"sources"`               // that the number belongs to; none: all
 	Reason      string              `json:"reason"`
 	OpenedBy    string              `json:"opened_by"`
 	OpenedAt    time.Time           `json:"opened_at"`
@@ -89,6 +91,16 @@ func (e *Eraser) certificate(ctx context.Context, c *store.ErasureCase) ([]byte,
 		cert.Subject = c.Subject()
 	} else if c.EventID != uuid.Nil {
 		cert.Callback = &c.EventID
+	}
+	for _, id := range c.Sources {
+		name := fmt.Sprintf("source %d", id)
+		source, err := e.db.FindSourceByID(ctx, id)
+		if err == nil {
+			name = source.Slug
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+		cert.Sources = append(cert.Sources, name)
 	}
 	looks, err := e.db.ListSpoolLooks(ctx, c.ID)
 	if err != nil {

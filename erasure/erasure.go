@@ -206,7 +206,18 @@ func (e *Eraser) traces(ctx context.Context, c *store.ErasureCase) error {
 	if err != nil {
 		return err
 	}
-	return e.stepTraces(ctx, c, counts, tables)
+	tests, err := e.editedTests(ctx, c.Person, names)
+	if err != nil {
+		return err
+	}
+	of, err := e.db.EraseEditedTests(ctx, c, tests)
+	if err != nil {
+		return err
+	}
+	if n := int64(len(tests)); n > 0 {
+		counts["edited tests of other events"] = n
+	}
+	return e.stepTraces(ctx, c, counts, append(tables, of...))
 }
 
 func (e *Eraser) stepTraces(ctx context.Context, c *store.ErasureCase, counts map[string]int64, tables []string) error {

@@ -123,7 +123,7 @@ func (h *house) work(id int64, until store.ErasureState) *store.ErasureCase {
 
 func (h *house) open() *store.ErasureCase {
 	h.Helper()
-	c, err := h.db.OpenErasure(h.Context(), person, uuid.Nil, "asked for by letter", store.AuditEntry{Actor: "root"})
+	c, err := h.db.OpenErasure(h.Context(), store.ErasureWish{Person: person, Reason: "asked for by letter"}, store.AuditEntry{Actor: "root"})
 	must(h, err)
 	return h.work(c.ID, store.ErasureOpen)
 }
@@ -250,7 +250,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	must(t, h.db.DecideErasure(ctx, c.ID, nil, true, "theirs", note))
 	must(t, h.db.ConfirmErasure(ctx, c.ID, "as asked", note))
-	_, err = h.db.OpenErasure(ctx, person, uuid.Nil, "again", note)
+	_, err = h.db.OpenErasure(ctx, store.ErasureWish{Person: person, Reason: "again"}, note)
 	if err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("opened twice: %v", err)
 	}

@@ -1,6 +1,7 @@
 package erasure
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"recall/filter"
+	"recall/plenigo"
 	"recall/store"
 )
 
@@ -24,11 +26,18 @@ const (
 	maxOrders = 500 // of a person, whose other events are looked for
 )
 
-// Find calls found for every event that may be the person's, once each, with what makes it doubtful ("" nothing does). complete
-// is false where more bodies hold the id as some other number than are looked through.
-func (e *Eraser) Find(ctx context.Context, person string, found func(ev *store.Event, doubt string) error) (complete bool, err error) {
+// Find calls found for every event that may be the person's, once each, with what makes it doubtful ("" nothing does), among those that
+// came to some sources (none: to any). complete is false where more bodies hold the id as some other number than are looked through.
+func (e *Eraser) Find(ctx context.Context, person string, sources []int64, found func(ev *store.Event, doubt string) error) (complete bool, err error) {
 	if err := store.ValidPerson(person); err != nil {
 		return false, err
+	}
+	asked := found
+	found = func(ev *store.Event, doubt string) error {
+		if len(sources) > 0 && !slices.Contains(sources, ev.SourceID) {
+			return nil
+		}
+		return asked(ev, doubt)
 	}
 	seen := map[uuid.UUID]bool{}
 	orders := map[string]bool{}
@@ -42,7 +51,7 @@ func (e *Eraser) Find(ctx context.Context, person string, found func(ev *store.E
 			return err
 		}
 		doubt, _ := Judge(ev, person)
-		if doubt == "" && strings.HasPrefix(ev.Envelope.EntityType, "ORDER") && ev.Envelope.EntityID != "" && len(orders) < maxOrders {
+		if ours := len(sources) == 0 || slices.Contains(sources, ev.SourceID); ours && doubt == "" && strings.HasPrefix(ev.Envelope.EntityType, "ORDER") && ev.Envelope.EntityID != "" && len(orders) < maxOrders {
 			orders[ev.Envelope.EntityID] = true
 		}
 		return found(ev, doubt)
@@ -143,8 +152,15 @@ func (e *Eraser) find(ctx context.Context, c *store.ErasureCase) error {
 		}
 	} else {
 		known := newNames(c.Person)
+		sources := c.Sources
+		if c.ByCallback() { // which sources are of its company nobody said
+			sources = nil
+		}
 		var err error
-		complete, err = e.Find(ctx, c.Person, func(ev *store.Event, doubt string) error {
+		complete, err = e.Find(ctx, c.Person, sources, func(ev *store.Event, doubt string) error {
+			if doubt == "" && len(c.Sources) > 0 && !slices.Contains(c.Sources, ev.SourceID) {
+				doubt = "it came to another source than the deletion: if that is of another plenigo company, the number is somebody else's there"
+			}
 			if doubt == "" {
 				known.add(ev)
 			}
@@ -170,6 +186,13 @@ func (e *Eraser) find(ctx context.Context, c *store.ErasureCase) error {
 		return err
 	}
 	maps.Copy(counts, more)
+	if !c.Single() {
+		tests, err := e.editedTests(ctx, c.Person, names)
+		if err != nil {
+			return err
+		}
+		counts["edited tests of other events"] = int64(len(tests))
+	}
 	if !complete {
 		err = e.db.LeaveOver(ctx, c.ID, fmt.Sprintf("The id is so short that it stands in more than %d other bodies as some number. The newest of these were looked through; those that name the person as a customer were all found.", MaxLooked))
 	}
@@ -201,4 +224,20 @@ func (e *Eraser) names(ctx context.Context, c *store.ErasureCase) ([]string, err
 			}
 		}
 	}
+}
+
+// editedTests are those that name a person though they were made of an event that is not theirs: people wrote their bodies.
+func (e *Eraser) editedTests(ctx context.Context, person string, names []string) (found []*store.EditedTest, err error) {
+	err = e.db.EachEditedTest(ctx, func(t *store.EditedTest) error {
+		made := &store.Event{Body: t.Body, Envelope: plenigo.Read(t.Body)}
+		_, is := Judge(made, person)
+		for _, name := range names {
+			is = is || len(name) >= leastInText && bytes.Contains(bytes.ToLower(t.Body), bytes.ToLower([]byte(name)))
+		}
+		if is {
+			found = append(found, &store.EditedTest{EventID: t.EventID, ID: t.ID})
+		}
+		return nil
+	})
+	return found, err
 }

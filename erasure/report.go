@@ -56,8 +56,8 @@ type reportAttempt struct {
 
 // WriteReport writes everything held about a customer, and where it was sent and when, as a zip with report.html for people and
 // report.jsonl for programs. One event is in memory at a time, so a report may be of any length; it is begun with what there is when
-// it is begun. Credentials are left out of headers.
-func (e *Eraser) WriteReport(ctx context.Context, w io.Writer, person string) (counts ReportCounts, err error) {
+// it is begun. Credentials are left out of headers. sources bound it to events that came to them; none: to any.
+func (e *Eraser) WriteReport(ctx context.Context, w io.Writer, person string, sources []int64) (counts ReportCounts, err error) {
 	z := zip.NewWriter(w)
 	now := e.now().UTC()
 	lines, err := z.CreateHeader(&zip.FileHeader{Name: "report.jsonl", Method: zip.Deflate, Modified: now})
@@ -69,7 +69,7 @@ func (e *Eraser) WriteReport(ctx context.Context, w io.Writer, person string) (c
 	if err := out.Encode(map[string]any{"customer": person, "made_at": now, "by": "Recall", "what": "callbacks of plenigo that name this customer, each a line, and where they were sent"}); err != nil {
 		return counts, err
 	}
-	if err := e.eachReported(ctx, person, &counts, func(r *reportEvent) error { return out.Encode(r) }); err != nil {
+	if err := e.eachReported(ctx, person, sources, &counts, func(r *reportEvent) error { return out.Encode(r) }); err != nil {
 		return counts, err
 	}
 	if err := out.Encode(map[string]any{"end": counts}); err != nil {
@@ -83,7 +83,7 @@ func (e *Eraser) WriteReport(ctx context.Context, w io.Writer, person string) (c
 		return counts, err
 	}
 	counts = ReportCounts{}
-	if err := e.eachReported(ctx, person, &counts, func(r *reportEvent) error { return reportBody.Execute(page, r) }); err != nil {
+	if err := e.eachReported(ctx, person, sources, &counts, func(r *reportEvent) error { return reportBody.Execute(page, r) }); err != nil {
 		return counts, err
 	}
 	if err := reportFoot.Execute(page, counts); err != nil {
@@ -93,8 +93,8 @@ func (e *Eraser) WriteReport(ctx context.Context, w io.Writer, person string) (c
 }
 
 // eachReported goes through the events of a person.
-func (e *Eraser) eachReported(ctx context.Context, person string, counts *ReportCounts, do func(*reportEvent) error) error {
-	complete, err := e.Find(ctx, person, func(ev *store.Event, doubt string) error {
+func (e *Eraser) eachReported(ctx context.Context, person string, sources []int64, counts *ReportCounts, do func(*reportEvent) error) error {
+	complete, err := e.Find(ctx, person, sources, func(ev *store.Event, doubt string) error {
 		deliveries, err := e.db.ListDeliveries(ctx, ev.ID)
 		if err != nil {
 			return err

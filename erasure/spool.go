@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"recall/store"
@@ -29,7 +30,7 @@ func (e *Eraser) clearSpool(ctx context.Context) error {
 			if bodies[ev.BodySHA256] {
 				return true
 			}
-			if c.Person == "" {
+			if c.Person == "" || len(c.Sources) > 0 && !slices.Contains(c.Sources, ev.SourceID) {
 				return false
 			}
 			doubt, is := Judge(ev, c.Person)

@@ -63,9 +63,11 @@ var (
 type ErasureCase struct {
 	ID          int64
 	Person      string    // customer id, while the case is not over and can be read
+	Sources     []int64   // that the number belongs to; none: all
 	PersonHash  []byte    // nil: of one event
 	EventID     uuid.UUID // the one event, or the callback that opened the case
 	State       ErasureState
+	Since       time.Time // it is in this state
 	Step        ErasureStep
 	Why         string // it waits, in words
 	Reason      string
@@ -91,8 +93,19 @@ type ErasureDone struct {
 	Says string      `json:"says,omitempty"`
 }
 
+// ErasureWish is what somebody asks to have erased: a person, at all sources or at some, or one event.
+type ErasureWish struct {
+	Person  string    // customer id; "": one event
+	Sources []int64   // that the number belongs to; none: all. Not of one event
+	Event   uuid.UUID // with its equal arrivals; or the callback that opens the case
+	Reason  string
+}
+
 // Single tells that the case is about one event and not about a person.
 func (c *ErasureCase) Single() bool { return c.PersonHash == nil }
+
+// ByCallback tells that a callback opened the case, and no person.
+func (c *ErasureCase) ByCallback() bool { return !c.Single() && c.EventID != uuid.Nil }
 
 // Subject names what the case is about without telling who it is once it is over.
 func (c *ErasureCase) Subject() string {
@@ -125,6 +138,9 @@ type ErasureSettings struct {
 	Automatic   bool // they run by themselves after the grace time, unless something is doubtful; else a person confirms
 	GraceHours  int
 	BackupsDays int // for how long backups are kept; 0: nobody said
+	// OneCompany: the sources are all of one plenigo company, so a number means the same person at each. Else what came to another
+	// source than the deletion of a customer is doubtful.
+	OneCompany bool
 }
 
 // Grace is the grace time.
@@ -132,7 +148,7 @@ func (s ErasureSettings) Grace() time.Duration { return time.Duration(s.GraceHou
 
 // ErasureSettings returns what was set.
 func (db *DB) ErasureSettings(ctx context.Context) (s ErasureSettings, err error) {
-	err = db.pool.QueryRow(ctx, `SELECT automatic, grace_hours, backups_days FROM erasure_settings`).Scan(&s.Automatic, &s.GraceHours, &s.BackupsDays)
+	err = db.pool.QueryRow(ctx, `SELECT automatic, grace_hours, backups_days, one_company FROM erasure_settings`).Scan(&s.Automatic, &s.GraceHours, &s.BackupsDays, &s.OneCompany)
 	if err != nil {
 		return s, fmt.Errorf("reading the settings of erasure: %w", err)
 	}
@@ -143,15 +159,15 @@ func (db *DB) ErasureSettings(ctx context.Context) (s ErasureSettings, err error
 func (db *DB) SetErasure(ctx context.Context, s ErasureSettings, note AuditEntry) error {
 	switch {
 	case s.GraceHours < 1 || s.GraceHours > 8760:
-		return fmt.Errorf("the grace time must be 1 to 8760 hours, not %d", s.GraceHours)
+		return invalid(fmt.Errorf("the grace time must be 1 to 8760 hours, not %d", s.GraceHours))
 	case s.BackupsDays < 0 || s.BackupsDays > MaxRetentionDays:
-		return fmt.Errorf("backups are kept for 0 (not said) to %d days, not %d", MaxRetentionDays, s.BackupsDays)
+		return invalid(fmt.Errorf("backups are kept for 0 (not said) to %d days, not %d", MaxRetentionDays, s.BackupsDays))
 	}
 	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var was ErasureSettings
-		err := tx.QueryRow(ctx, `SELECT automatic, grace_hours, backups_days FROM erasure_settings FOR UPDATE`).Scan(&was.Automatic, &was.GraceHours, &was.BackupsDays)
+		err := tx.QueryRow(ctx, `SELECT automatic, grace_hours, backups_days, one_company FROM erasure_settings FOR UPDATE`).Scan(&was.Automatic, &was.GraceHours, &was.BackupsDays, &was.OneCompany)
 		if err == nil && was != s {
-			_, err = tx.Exec(ctx, `UPDATE erasure_settings SET automatic = $1, grace_hours = $2, backups_days = $3`, s.Automatic, s.GraceHours, s.BackupsDays)
+			_, err = tx.Exec(ctx, `UPDATE erasure_settings SET automatic = $1, grace_hours = $2, backups_days = $3, one_company = $4`, s.Automatic, s.GraceHours, s.BackupsDays, s.OneCompany)
 		}
 		if err != nil {
 			return fmt.Errorf("setting how erasure behaves: %w", err)
@@ -160,8 +176,8 @@ func (db *DB) SetErasure(ctx context.Context, s ErasureSettings, note AuditEntry
 			return nil
 		}
 		note.Action, note.Subject = "erasure.set", "erasure"
-		note.Detail = withChange(withChange(withChange(note.Detail, "automatic", was.Automatic, s.Automatic),
-			"grace hours", was.GraceHours, s.GraceHours), "backups days", was.BackupsDays, s.BackupsDays)
+		note.Detail = withChange(withChange(withChange(withChange(note.Detail, "automatic", was.Automatic, s.Automatic),
+			"grace hours", was.GraceHours, s.GraceHours), "backups days", was.BackupsDays, s.BackupsDays), "one company", was.OneCompany, s.OneCompany)
 		return db.addAudit(ctx, tx, note)
 	})
 }

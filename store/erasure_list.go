@@ -45,6 +45,7 @@ type listLine struct {
 type listCase struct {
 	ID          int64     `json:"id"`
 	PersonHash  []byte    `json:"person_hash,omitempty"`
+	Sources     []int64   `json:"sources,omitempty"`
 	ConfirmedBy string    `json:"confirmed_by"`
 	ConfirmedAt time.Time `json:"confirmed_at"`
 	Closed      bool      `json:"closed"`
@@ -91,7 +92,7 @@ func (db *DB) WriteErasureList(ctx context.Context, w io.Writer) error {
 	}
 	end := listEnd{Cases: len(cases)}
 	for _, c := range cases {
-		line := listCase{c.ID, c.PersonHash, c.ConfirmedBy, c.ConfirmedAt, c.State == ErasureClosed, c.Reason}
+		line := listCase{c.ID, c.PersonHash, c.Sources, c.ConfirmedBy, c.ConfirmedAt, c.State == ErasureClosed, c.Reason}
 		if err := out.Encode(listLine{Case: &line}); err != nil {
 			return err
 		}
@@ -244,10 +245,10 @@ func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, key []byte, of *listC
 	}
 	var caseID int64
 	err = tx.QueryRow(ctx, `
-		INSERT INTO erasure_cases (person_sealed, person_hash, event_id, state, step, reason, opened_by, opened_at, confirmed_by, confirmed_at, step_at, found)
-		VALUES ($1, $2, $3, 'running', $10, $4, $5, $6, $7, $8, $6, $9) RETURNING id`,
+		INSERT INTO erasure_cases (person_sealed, person_hash, event_id, state, step, reason, opened_by, opened_at, confirmed_by, confirmed_at, step_at, found, state_since, source_ids)
+		VALUES ($1, $2, $3, 'running', $10, $4, $5, $6, $7, $8, $6, $9, $6, $11) RETURNING id`,
 		sealed, hash, event, cleanReason(fmt.Sprintf("%s; erased before, as case %d: %s", reason, of.ID, of.Reason)), note.Actor, at, note.Actor, of.ConfirmedAt,
-		map[string]int64{"events": int64(len(there))}, step).Scan(&caseID)
+		map[string]int64{"events": int64(len(there))}, step, orNone(of.Sources)).Scan(&caseID)
 	if err != nil {
 		return err
 	}
@@ -267,7 +268,7 @@ func (db *DB) replayListed(ctx context.Context, tx pgx.Tx, key []byte, of *listC
 	}
 	result.Cases = append(result.Cases, caseID)
 	note.Action, note.Subject, note.Reason = "erasure.replay", caseSubject(caseID), reason
-	note.Detail = map[string]any{"listed as": of.ID, "there": len(there), "erased already": len(known), "events": len(events)}
+	note.Detail = withDetail(note.Detail, "list", map[string]any{"case": of.ID, "there": len(there), "erased already": len(known), "events": len(events)})
 	return db.addAudit(ctx, tx, note)
 }
 

@@ -34,6 +34,7 @@ func (db *DB) openSome(ctx context.Context) (looked int, err error) {
 	type deletion struct {
 		event  uuid.UUID
 		person string
+		source int64
 	}
 	var deletions []deletion
 	var next string
@@ -56,14 +57,14 @@ func (db *DB) openSome(ctx context.Context) (looked int, err error) {
 		}
 		if looked = len(ids); looked > 0 {
 			rows, err := tx.Query(ctx, `
-				SELECT e.id, e.entity_id FROM events e
+				SELECT e.id, e.entity_id, e.source_id FROM events e
 				JOIN arrival_groups g ON g.source_id = e.source_id AND g.body_sha256 = e.body_sha256 AND g.accepted_event_id = e.id
 				WHERE e.id = ANY($1) AND e.verdict = 'verified' AND e.entity_type = 'CUSTOMER' AND e.callback_type = 'DELETION'`, ids)
 			if err != nil {
 				return err
 			}
 			var d deletion
-			if _, err = pgx.ForEachRow(rows, []any{&d.event, &d.person}, func() error {
+			if _, err = pgx.ForEachRow(rows, []any{&d.event, &d.person, &d.source}, func() error {
 				deletions = append(deletions, d)
 				return nil
 			}); err != nil {
@@ -83,7 +84,11 @@ func (db *DB) openSome(ctx context.Context) (looked int, err error) {
 			if settings.Automatic {
 				automatic = db.Now().Add(settings.Grace())
 			}
-			_, err := db.openErasure(ctx, d.person, d.event, "plenigo says that the customer was deleted", automatic, AuditEntry{Actor: "recall"})
+			wish := ErasureWish{Person: d.person, Event: d.event, Reason: "plenigo says that the customer was deleted"}
+			if !settings.OneCompany {
+				wish.Sources = []int64{d.source}
+			}
+			_, err := db.openErasure(ctx, wish, automatic, AuditEntry{Actor: "recall"})
 			if err != nil && !errors.Is(err, ErrErasurePending) {
 				return err
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype/zeronull"
 )
 
-const erasureColumns = `id, person_sealed, person_hash, event_id, state, step, why, reason, opened_by, opened_at, automatic_at, confirmed_by,
+const erasureColumns = `id, person_sealed, person_hash, source_ids, event_id, state, coalesce(state_since, opened_at), step, why, reason, opened_by, opened_at, automatic_at, confirmed_by,
 	confirmed_at, finished_at, found, done, leftover, steps, tables, horizon, certificate`
 
 func (db *DB) collectErasures(rows pgx.Rows, err error) ([]*ErasureCase, error) {
@@ -22,7 +22,7 @@ func (db *DB) collectErasures(rows pgx.Rows, err error) ([]*ErasureCase, error) 
 			var sealed []byte
 			var event *uuid.UUID
 			var automatic, confirmed, finished zeronull.Timestamptz
-			err := row.Scan(&c.ID, &sealed, &c.PersonHash, &event, &c.State, &c.Step, &c.Why, &c.Reason, &c.OpenedBy, &c.OpenedAt, &automatic,
+			err := row.Scan(&c.ID, &sealed, &c.PersonHash, &c.Sources, &event, &c.State, &c.Since, &c.Step, &c.Why, &c.Reason, &c.OpenedBy, &c.OpenedAt, &automatic,
 				&c.ConfirmedBy, &confirmed, &finished, &c.Found, &c.Done, &c.Leftover, &c.Steps, &c.Tables, &c.Horizon, &c.Certificate)
 			if err != nil {
 				return nil, err
@@ -32,7 +32,7 @@ func (db *DB) collectErasures(rows pgx.Rows, err error) ([]*ErasureCase, error) 
 					c.Person = string(plain)
 				}
 			}
-			c.EventID, c.OpenedAt = orZero(event), c.OpenedAt.UTC()
+			c.EventID, c.OpenedAt, c.Since = orZero(event), c.OpenedAt.UTC(), c.Since.UTC()
 			c.AutomaticAt, c.ConfirmedAt, c.FinishedAt = utc(automatic), utc(confirmed), utc(finished)
 			return c, nil
 		})
@@ -58,18 +58,19 @@ func (db *DB) ListErasures(ctx context.Context) ([]*ErasureCase, error) {
 		SELECT `+erasureColumns+` FROM erasure_cases ORDER BY state IN ('closed', 'cancelled'), id DESC LIMIT 200`))
 }
 
-// OpenErasure opens a case about a person, or about one event and its equal arrivals where person is "". ErrErasurePending
-// where there is one that is not over: it is returned then.
-func (db *DB) OpenErasure(ctx context.Context, person string, event uuid.UUID, reason string, note AuditEntry) (*ErasureCase, error) {
-	reason, err := needReason(reason)
-	if err != nil {
+// OpenErasure opens a case about a person, or about one event and its equal arrivals. ErrErasurePending where there is one that is not
+// over: it is returned then.
+func (db *DB) OpenErasure(ctx context.Context, wish ErasureWish, note AuditEntry) (*ErasureCase, error) {
+	var err error
+	if wish.Reason, err = needReason(wish.Reason); err != nil {
 		return nil, err
 	}
-	return db.openErasure(ctx, person, event, reason, time.Time{}, note)
+	return db.openErasure(ctx, wish, time.Time{}, note)
 }
 
-func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, reason string, automatic time.Time, note AuditEntry) (*ErasureCase, error) {
+func (db *DB) openErasure(ctx context.Context, wish ErasureWish, automatic time.Time, note AuditEntry) (*ErasureCase, error) {
 	var id int64
+	person, event := wish.Person, wish.Event
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if err := db.checkKey(ctx, tx, "FOR UPDATE"); err != nil {
 			return err
@@ -105,13 +106,14 @@ func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, r
 			}
 		}
 		err = tx.QueryRow(ctx, `
-			INSERT INTO erasure_cases (person_sealed, person_hash, event_id, reason, opened_by, opened_at, automatic_at, step_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $6) RETURNING id`, sealed, hash, nullID(event), reason, note.Actor, db.Now(), orTime(automatic)).Scan(&id)
+			INSERT INTO erasure_cases (person_sealed, person_hash, event_id, reason, opened_by, opened_at, automatic_at, step_at, state_since, source_ids)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $6, $6, $8) RETURNING id`,
+			sealed, hash, nullID(event), wish.Reason, note.Actor, db.Now(), orTime(automatic), orNone(wish.Sources)).Scan(&id)
 		if err != nil {
 			return err
 		}
-		note.Action, note.Subject, note.Reason = "erasure.open", caseSubject(id), reason
-		note.Detail = map[string]any{"person": person != ""}
+		note.Action, note.Subject, note.Reason = "erasure.open", caseSubject(id), wish.Reason
+		note.Detail = withDetail(note.Detail, "person", person != "")
 		if event != uuid.Nil {
 			note.Detail["event"] = event
 		}
@@ -129,19 +131,29 @@ func (db *DB) openErasure(ctx context.Context, person string, event uuid.UUID, r
 
 // ErasureEvent is what a case has found.
 type ErasureEvent struct {
-	EventID   uuid.UUID
-	Doubt     string // why it may not be the person's; "": it is
-	Erase     *bool  // nil: to be decided
-	DecidedBy string
-	Reason    string // of the decision
-	Held      bool   // by a legal hold
+	EventID      uuid.UUID
+	Doubt        string // why it may not be the person's; "": it is
+	Erase        *bool  // nil: to be decided
+	DecidedBy    string
+	Reason       string // of the decision
+	Held         bool   // by a legal hold
+	SourceID     int64  // 0, as the types: it is not there any more
+	EntityType   string
+	CallbackType string
 }
 
-// ErasureEvents returns what a case has found: doubtful ones first, then newest first; at most limit.
+// ReceivedAt is when the event arrived.
+func (e ErasureEvent) ReceivedAt() time.Time { return receivedAt(e.EventID).UTC() }
+
+// ErasureEvents returns what a case has found: what is to be decided first, then what else is doubtful, each newest first; at most limit.
 func (db *DB) ErasureEvents(ctx context.Context, id int64, limit int) ([]ErasureEvent, error) {
 	rows, err := db.pool.Query(ctx, `
-		SELECT event_id, doubt, erase, decided_by, reason, EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = e.event_id) AS held
-		FROM erasure_events e WHERE case_id = $1 ORDER BY doubt = '', event_id DESC LIMIT $2`, id, limit)
+		SELECT e.event_id, e.doubt, e.erase, e.decided_by, e.reason, EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = e.event_id) AS held,
+			coalesce(v.source_id, 0) AS source_id, coalesce(v.entity_type, '') AS entity_type, coalesce(v.callback_type, '') AS callback_type
+		FROM (
+			SELECT * FROM erasure_events WHERE case_id = $1 ORDER BY doubt = '', erase IS NOT NULL, event_id DESC LIMIT $2
+		) e LEFT JOIN events v ON v.id = e.event_id
+		ORDER BY e.doubt = '', e.erase IS NOT NULL, e.event_id DESC`, id, limit)
 	if err == nil {
 		var found []ErasureEvent
 		if found, err = pgx.CollectRows(rows, pgx.RowToStructByName[ErasureEvent]); err == nil {
@@ -165,7 +177,7 @@ func (db *DB) DecideErasure(ctx context.Context, id int64, events []uuid.UUID, e
 		tag, err := tx.Exec(ctx, `
 			UPDATE erasure_events SET erase = $2, decided_by = $3, reason = $4
 			WHERE case_id = $1 AND doubt <> '' AND (event_id = ANY($5) OR cardinality($5::uuid[]) = 0 AND erase IS NULL)`,
-			id, erase, note.Actor, reason, orEmpty(events))
+			id, erase, note.Actor, reason, orNone(events))
 		if err != nil {
 			return err
 		}
@@ -173,16 +185,17 @@ func (db *DB) DecideErasure(ctx context.Context, id int64, events []uuid.UUID, e
 			return fmt.Errorf("a doubtful event of this case: %w", ErrNotFound)
 		}
 		note.Action, note.Subject, note.Reason = "erasure.decide", caseSubject(id), reason
-		note.Detail = map[string]any{"events": tag.RowsAffected(), "erase": erase}
+		note.Detail = withDetail(withDetail(note.Detail, "events", tag.RowsAffected()), "erase", erase)
 		return db.addAudit(ctx, tx, note)
 	})
 }
 
-func orEmpty(ids []uuid.UUID) []uuid.UUID {
-	if ids == nil {
-		return []uuid.UUID{}
+// orNone is a list that is not null.
+func orNone[T any](list []T) []T {
+	if list == nil {
+		return []T{}
 	}
-	return ids
+	return list
 }
 
 // ConfirmErasure has a case run. ErrErasureDoubts, ErrErasureHeld, ErrErasureState.
@@ -210,14 +223,14 @@ func (db *DB) startErasure(ctx context.Context, tx pgx.Tx, c *ErasureCase, reaso
 		return ErrErasureHeld
 	}
 	_, err = tx.Exec(ctx, `
-		UPDATE erasure_cases SET state = 'running', step = $2, why = '', confirmed_by = $3, confirmed_at = $4, step_at = $4,
+		UPDATE erasure_cases SET state = 'running', step = $2, why = '', confirmed_by = $3, confirmed_at = $4, step_at = $4, state_since = $4,
 			reason = CASE WHEN $5 = '' THEN reason ELSE reason || '; ' || $5 END
 		WHERE id = $1`, c.ID, StepFind, note.Actor, db.Now(), cleanReason(reason))
 	if err != nil {
 		return err
 	}
 	note.Action, note.Subject, note.Reason = "erasure.confirm", caseSubject(c.ID), cleanReason(reason)
-	note.Detail = map[string]any{"events": c.Found["events"], "doubtful": c.Found["doubtful"]}
+	note.Detail = withDetail(withDetail(note.Detail, "events", c.Found["events"]), "doubtful", c.Found["doubtful"])
 	return db.addAudit(ctx, tx, note)
 }
 
@@ -232,7 +245,7 @@ func (db *DB) CancelErasure(ctx context.Context, id int64, reason string, note A
 			return ErrErasureState
 		}
 		_, err := tx.Exec(ctx, `
-			UPDATE erasure_cases SET state = 'cancelled', why = $3, person_sealed = NULL, finished_at = $2, step_at = NULL WHERE id = $1`, id, db.Now(), reason)
+			UPDATE erasure_cases SET state = 'cancelled', why = $3, person_sealed = NULL, finished_at = $2, state_since = $2, step_at = NULL WHERE id = $1`, id, db.Now(), reason)
 		if err == nil {
 			_, err = tx.Exec(ctx, `DELETE FROM erasure_events WHERE case_id = $1`, id)
 		}
@@ -250,7 +263,7 @@ func (db *DB) SearchErasure(ctx context.Context, id int64, note AuditEntry) erro
 		if c.State != ErasureOpen && c.State != ErasureWaiting {
 			return ErrErasureState
 		}
-		if _, err := tx.Exec(ctx, `UPDATE erasure_cases SET state = 'finding', step_at = $2, why = '' WHERE id = $1`, id, db.Now()); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE erasure_cases SET state = 'finding', step_at = $2, state_since = $2, why = '' WHERE id = $1`, id, db.Now()); err != nil {
 			return err
 		}
 		note.Action, note.Subject = "erasure.search", caseSubject(id)

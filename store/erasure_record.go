@@ -80,9 +80,9 @@ func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event, e
 		return nil
 	}
 	rows, err := conn.Query(ctx, `
-		SELECT event_id, NULL::bytea, case_id, NULL::timestamptz FROM erased_events WHERE event_id = ANY($1)
+		SELECT event_id, NULL::bytea, case_id, NULL::timestamptz, '{}'::bigint[] FROM erased_events WHERE event_id = ANY($1)
 		UNION ALL
-		SELECT NULL, person_hash, id, confirmed_at FROM erasure_cases WHERE state = 'closed' AND person_hash = ANY($2)`, ids, hashes)
+		SELECT NULL, person_hash, id, confirmed_at, source_ids FROM erasure_cases WHERE state = 'closed' AND person_hash = ANY($2)`, ids, hashes)
 	if err != nil {
 		return err
 	}
@@ -90,13 +90,14 @@ func (db *DB) markErased(ctx context.Context, conn *pgx.Conn, events []*Event, e
 	var hash []byte
 	var of int64
 	var at *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&id, &hash, &of, &at}, func() error {
+	var sources []int64
+	_, err = pgx.ForEachRow(rows, []any{&id, &hash, &of, &at, &sources}, func() error {
 		if id != nil {
 			erased[*id] = of
 			return nil
 		}
 		for _, e := range persons[string(hash)] {
-			if at != nil && e.ReceivedAt().Before(*at) {
+			if at != nil && e.ReceivedAt().Before(*at) && (len(sources) == 0 || slices.Contains(sources, e.SourceID)) {
 				erased[e.ID] = of
 			}
 		}

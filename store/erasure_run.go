@@ -62,7 +62,9 @@ func (db *DB) FoundErasure(ctx context.Context, id int64, found map[string]int64
 		case !c.AutomaticAt.IsZero():
 			state, step = ErasureWaiting, &c.AutomaticAt
 		}
-		_, err := tx.Exec(ctx, `UPDATE erasure_cases SET state = $2, why = $3, step_at = $4, found = $5 WHERE id = $1`, id, state, why, step, found)
+		_, err := tx.Exec(ctx, `
+			UPDATE erasure_cases SET state = $2, why = $3, step_at = $4, found = $5, state_since = CASE WHEN state = $2 THEN state_since ELSE $6 END
+			WHERE id = $1`, id, state, why, step, found, db.Now())
 		if err != nil {
 			return err
 		}
@@ -83,7 +85,7 @@ func (db *DB) StartWaiting(ctx context.Context, id int64, note AuditEntry) error
 		}
 		err := db.startErasure(ctx, tx, c, "", note)
 		if errors.Is(err, ErrErasureDoubts) || errors.Is(err, ErrErasureHeld) {
-			_, err = tx.Exec(ctx, `UPDATE erasure_cases SET state = 'open', why = $2, step_at = NULL WHERE id = $1`, id, "it does not run by itself: "+err.Error())
+			_, err = tx.Exec(ctx, `UPDATE erasure_cases SET state = 'open', why = $2, step_at = NULL, state_since = $3 WHERE id = $1`, id, "it does not run by itself: "+err.Error(), db.Now())
 		}
 		return err
 	})
@@ -145,7 +147,7 @@ func (db *DB) CloseErasure(ctx context.Context, c *ErasureCase, certificate []by
 			return ErrErasureState
 		}
 		_, err := tx.Exec(ctx, `
-			UPDATE erasure_cases SET state = 'closed', why = '', person_sealed = NULL, finished_at = $2, step_at = NULL, certificate = $3 WHERE id = $1`,
+			UPDATE erasure_cases SET state = 'closed', why = '', person_sealed = NULL, finished_at = $2, state_since = $2, step_at = NULL, certificate = $3 WHERE id = $1`,
 			c.ID, db.Now(), certificate)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,20 +24,43 @@ var traces = []struct {
 	{"filters of replays", "replays", "id", []string{"filter", "reason"}},
 	{"filters of re-verifications", "reverify_runs", "id", []string{"filter", "reason"}},
 	{"filters of holds", "retention_holds", "id", []string{"filter", "reason", "release_reason"}},
+	{"reasons of cases", "erasure_cases", "id", []string{"reason", "why"}},
+	{"reasons of pauses", "destinations", "id", []string{"state_reason"}},
 }
 
 // erasedWord stands where a person was named.
 const erasedWord = "erased"
 
-// namesPattern matches any of some names as a whole word, whatever the case of its letters.
+// shortName is how long a name is that means nothing by itself: 17 is a number of days as well. It counts only after the word customer.
+const shortName = 3
+
+// namesPattern matches any of some names as a whole word, whatever the case of its letters. withoutNames needs its groups.
 func namesPattern(list []string) *regexp.Regexp {
-	quoted := make([]string, 0, len(list))
+	var long, short []string
 	for _, n := range list {
-		if n != "" {
-			quoted = append(quoted, regexp.QuoteMeta(n))
+		switch {
+		case n == "":
+		case utf8.RuneCountInString(n) <= shortName:
+			short = append(short, regexp.QuoteMeta(n))
+		default:
+			long = append(long, regexp.QuoteMeta(n))
 		}
 	}
-	return regexp.MustCompile(`(?i)(^|[^\pL\pN])(` + strings.Join(quoted, "|") + `)($|[^\pL\pN])`)
+	of := func(before string, names []string) string {
+		if len(names) == 0 {
+			return `([^\s\S])()` // nothing
+		}
+		return `(` + before + `)(` + strings.Join(names, "|") + `)`
+	}
+	return regexp.MustCompile(`(?i)(?:` + of(`^|[^\pL\pN]`, long) + `|` + of(`(?:^|[^\pL\pN])customer(?:s|[ _-]?id|\.[a-z_]+)?[\s:=/"]+(?:[\pL\pN_-]+"?,\s*"?)*`, short) + `)($|[^\pL\pN])`)
+}
+
+// withoutNames is a text with another word in the place of each name.
+func withoutNames(pattern *regexp.Regexp, text string) string {
+	for pattern.MatchString(text) { // two beside each other share what is between them
+		text = pattern.ReplaceAllString(text, "${1}${3}"+erasedWord+"${5}")
+	}
+	return text
 }
 
 // CountTraces counts the texts that name a person by any of some names, by their kind: traces that are taken away, and under "rules"
@@ -87,10 +111,7 @@ func (db *DB) EraseTraces(ctx context.Context, list []string, words string) (map
 			counts[name]++
 			touched[table] = true
 			for column, text := range texts {
-				for pattern.MatchString(text) { // two beside each other share what is between them
-					text = pattern.ReplaceAllString(text, "${1}"+erasedWord+"${3}")
-				}
-				texts[column] = text
+				texts[column] = withoutNames(pattern, text)
 			}
 			changes = append(changes, change{table, id, texts})
 			return nil
@@ -116,6 +137,9 @@ func (db *DB) EraseTraces(ctx context.Context, list []string, words string) (map
 					return err
 				}
 			}
+		}
+		if counts["reasons"], err = eraseReasons(ctx, tx, list, pattern, touched); err != nil {
+			return err
 		}
 		for table, sql := range shortLived {
 			ids, err := namedIn(ctx, tx, sql, list, pattern)
@@ -146,13 +170,13 @@ func (db *DB) EraseTraces(ctx context.Context, list []string, words string) (map
 
 // auditNamesSQL finds entries of the audit list, which people look through by the same words.
 const auditNamesSQL = `
-	SELECT id, subject || ' ' || reason || ' ' || detail::text FROM audit_entries
+	SELECT id, CASE WHEN action LIKE 'customer.%' THEN 'customer ' ELSE '' END || subject || ' ' || reason || ' ' || detail::text FROM audit_entries
 	WHERE strpos(lower(subject || ' ' || reason || ' ' || detail::text), lower($1)) > 0`
 
 // shortLived find rows that are only of use for a while, and go whole: what is revealed at this moment, and who looked this hour.
 var (
 	shortLived = map[string]string{
-		"reveals":       `SELECT id, subject FROM reveals WHERE strpos(lower(subject), lower($1)) > 0`,
+		"reveals":       `SELECT id, CASE WHEN scope = 'customer' THEN 'customer ' ELSE '' END || subject FROM reveals WHERE strpos(lower(subject), lower($1)) > 0`,
 		"payload_views": `SELECT hashtextextended(subject, 0), subject FROM payload_views WHERE strpos(lower(subject), lower($1)) > 0`,
 	}
 	shortLivedDelete = map[string]string{

@@ -53,12 +53,16 @@ func (c *erasureListCmd) Run(ctx context.Context, a *app) error {
 }
 
 type erasureOpenCmd struct {
-	Customer string `arg:"" optional:"" help:"The customer's id."`
-	Event    string `placeholder:"ID" help:"One event and its equal arrivals, instead of a person."`
-	Reason   string `required:"" placeholder:"TEXT" help:"Why."`
+	Customer string   `arg:"" optional:"" help:"The customer's id."`
+	Event    string   `placeholder:"ID" help:"One event and its equal arrivals, instead of a person."`
+	Source   []string `placeholder:"SLUG" help:"The sources that the number belongs to, where they are of several plenigo companies; all if none is given."`
+	Reason   string   `required:"" placeholder:"TEXT" help:"Why."`
 }
 
 func (c *erasureOpenCmd) Run(ctx context.Context, a *app) error {
+	if c.Event != "" && len(c.Source) > 0 {
+		return usagef("an event came to one source, so --source says nothing with --event")
+	}
 	if (c.Customer == "") == (c.Event == "") {
 		return usagef("a case is about a customer, or about one event (--event); give one or the other")
 	}
@@ -77,7 +81,11 @@ func (c *erasureOpenCmd) Run(ctx context.Context, a *app) error {
 				return err
 			}
 		}
-		e, err := db.OpenErasure(ctx, c.Customer, id, c.Reason, store.AuditEntry{Actor: actor()})
+		sources, err := sourceIDs(ctx, db, c.Source)
+		if err != nil {
+			return err
+		}
+		e, err := db.OpenErasure(ctx, store.ErasureWish{Person: c.Customer, Sources: sources, Event: id, Reason: c.Reason}, store.AuditEntry{Actor: actor()})
 		if errors.Is(err, store.ErrErasurePending) {
 			return fmt.Errorf("%w: case %d", err, e.ID)
 		}
@@ -87,6 +95,18 @@ func (c *erasureOpenCmd) Run(ctx context.Context, a *app) error {
 		_, err = fmt.Fprintf(a.out, "Case %d is opened. A running recall serve looks for what is held, or recall erasure run does. Then: recall erasure show %[1]d\n", e.ID)
 		return err
 	})
+}
+
+// sourceIDs are the ids of sources by their slugs.
+func sourceIDs(ctx context.Context, db *store.DB, slugs []string) (ids []int64, err error) {
+	for _, slug := range slugs {
+		source, err := findSource(ctx, db, slug)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, source.ID)
+	}
+	return ids, nil
 }
 
 type erasureShowCmd struct {
@@ -238,6 +258,7 @@ type erasureSetCmd struct {
 	Automatic   *bool `negatable:"" help:"Cases that callbacks open run by themselves after the grace time, unless something is doubtful."`
 	Grace       *int  `placeholder:"HOURS" help:"The grace time."`
 	BackupsKept *int  `placeholder:"DAYS" help:"For how long backups are kept, for certificates; 0: not said."`
+	OneCompany  *bool `negatable:"" help:"All sources are of one plenigo company, so that a customer id means the same person at each; else events of other sources than a deletion's are doubtful."`
 }
 
 func (c *erasureSetCmd) Run(ctx context.Context, a *app) error {
@@ -255,10 +276,13 @@ func (c *erasureSetCmd) Run(ctx context.Context, a *app) error {
 		if c.BackupsKept != nil {
 			s.BackupsDays = *c.BackupsKept
 		}
+		if c.OneCompany != nil {
+			s.OneCompany = *c.OneCompany
+		}
 		if err := db.SetErasure(ctx, s, store.AuditEntry{Actor: actor()}); err != nil {
 			return err
 		}
-		return writeTable(a.out, [][]string{{"AUTOMATIC", "GRACE", "BACKUPS KEPT"}, {fmt.Sprint(s.Automatic), fmt.Sprintf("%d h", s.GraceHours), fmt.Sprintf("%d days", s.BackupsDays)}})
+		return writeTable(a.out, [][]string{{"AUTOMATIC", "GRACE", "BACKUPS KEPT", "ONE COMPANY"}, {fmt.Sprint(s.Automatic), fmt.Sprintf("%d h", s.GraceHours), fmt.Sprintf("%d days", s.BackupsDays), fmt.Sprint(s.OneCompany)}})
 	})
 }
 
@@ -302,9 +326,10 @@ type personCmd struct {
 }
 
 type personReportCmd struct {
-	Customer string `arg:"" help:"The customer's id."`
-	Out      string `required:"" placeholder:"FILE" help:"The file to write, a zip; it must not be there yet."`
-	Reason   string `required:"" placeholder:"TEXT" help:"Why, for the audit list."`
+	Customer string   `arg:"" help:"The customer's id."`
+	Source   []string `placeholder:"SLUG" help:"Only what came to these sources, where they are of several plenigo companies; all if none is given."`
+	Out      string   `required:"" placeholder:"FILE" help:"The file to write, a zip; it must not be there yet."`
+	Reason   string   `required:"" placeholder:"TEXT" help:"Why, for the audit list."`
 }
 
 func (c *personReportCmd) Run(ctx context.Context, a *app) error {
@@ -312,6 +337,10 @@ func (c *personReportCmd) Run(ctx context.Context, a *app) error {
 		return usagef("%v", err)
 	}
 	return a.withStore(ctx, func(db *store.DB) (err error) {
+		sources, err := sourceIDs(ctx, db, c.Source)
+		if err != nil {
+			return err
+		}
 		f, err := os.OpenFile(c.Out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return fmt.Errorf("making the file: %w", err)
@@ -324,7 +353,7 @@ func (c *personReportCmd) Run(ctx context.Context, a *app) error {
 		if err := db.AddAudit(ctx, store.AuditEntry{Actor: actor(), Action: "customer.report", Subject: c.Customer, Reason: c.Reason}); err != nil {
 			return err
 		}
-		counts, err := erasure.New(db, nil, "", a.log).WriteReport(ctx, f, c.Customer)
+		counts, err := erasure.New(db, nil, "", a.log).WriteReport(ctx, f, c.Customer, sources)
 		if err != nil {
 			return err
 		}

@@ -123,6 +123,7 @@ func TestUsersAndRetention(t *testing.T) {
 	h.call(t, "DELETE", "/users/anna", ``).want(204)
 	h.call(t, "DELETE", "/users/anna", ``).want(404)
 	h.call(t, "GET", "/users", "").want(200, `"name":"admin"`)
+	h.call(t, "GET", "/audit?subject=anna", "").want(200, `"user.add"`, `"before":"viewer"`, `"after":"operator"`, `"user.password"`, `"user.remove"`).never("horse")
 
 	h.call(t, "PUT", "/retention/accepted", `{"days":400,"reason":"agreed"}`).want(200, `"days":400`, `"source":null`)
 	h.call(t, "PUT", "/retention/rejected", `{"days":30,"source":"shop"}`).want(200, `"source":"shop"`)

@@ -60,11 +60,8 @@ func (s *server) userAdd(ctx context.Context, in *struct {
 	if err := errors.Join(store.ValidateUserName(b.Name), store.ValidatePassword(b.Name, b.Password), role.Validate()); err != nil {
 		return nil, wrong("body", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
-	u, err := s.DB.CreateUser(ctx, b.Name, b.Password, role)
+	u, err := s.DB.CreateUser(ctx, b.Name, b.Password, role, s.note(ctx, "user.add", b.Name, "", map[string]any{"role": role}))
 	if err != nil {
-		return nil, err
-	}
-	if err := s.DB.AddAudit(ctx, s.note(ctx, "user.add", u.Name, "", map[string]any{"role": role})); err != nil {
 		return nil, err
 	}
 	return answer(newUserJSON(u))
@@ -84,16 +81,16 @@ func (s *server) findUser(ctx context.Context, name string) (*store.User, error)
 	return nil, &Problem{Status: http.StatusNotFound, Type: "not-found", Detail: "There is no user of this name; " + Prefix + "/users lists them."}
 }
 
-// changeUser finds a user, changes it and notes it.
-func (s *server) changeUser(ctx context.Context, name, action string, detail map[string]any, change func(*store.User) error) (*store.User, error) {
+// changeUser finds a user, and changes it with the note of that.
+func (s *server) changeUser(ctx context.Context, name, action string, detail map[string]any, change func(*store.User, store.AuditEntry) error) (*store.User, error) {
 	u, err := s.findUser(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if err := change(u); err != nil {
-		return nil, err
+	if role, found := detail["role"]; found {
+		detail["role"] = map[string]any{"before": u.Role, "after": role}
 	}
-	return u, s.DB.AddAudit(ctx, s.note(ctx, action, u.Name, "", detail))
+	return u, change(u, s.note(ctx, action, u.Name, "", detail))
 }
 
 func (s *server) userRole(ctx context.Context, in *struct {
@@ -106,7 +103,9 @@ func (s *server) userRole(ctx context.Context, in *struct {
 	if err := role.Validate(); err != nil {
 		return nil, wrong("body.role", err.Error())
 	}
-	u, err := s.changeUser(ctx, in.Name, "user.role", map[string]any{"role": role}, func(u *store.User) error { return s.DB.SetRole(ctx, u.Name, role) })
+	u, err := s.changeUser(ctx, in.Name, "user.role", map[string]any{"role": role}, func(u *store.User, note store.AuditEntry) error {
+		return s.DB.SetRole(ctx, u.Name, role, note)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,22 +119,26 @@ func (s *server) userPassword(ctx context.Context, in *struct {
 		Password string `json:"password" minLength:"1" maxLength:"1024" writeOnly:"true"`
 	}
 }) (*none, error) {
-	_, err := s.changeUser(ctx, in.Name, "user.password", nil, func(u *store.User) error {
+	_, err := s.changeUser(ctx, in.Name, "user.password", nil, func(u *store.User, note store.AuditEntry) error {
 		if err := store.ValidatePassword(u.Name, in.Body.Password); err != nil {
 			return wrong("body.password", err.Error())
 		}
-		return s.DB.SetPassword(ctx, u.Name, in.Body.Password)
+		return s.DB.SetPassword(ctx, u.Name, in.Body.Password, note)
 	})
 	return nil, err
 }
 
 func (s *server) userSecondFactor(ctx context.Context, in *UserPath) (*none, error) {
-	_, err := s.changeUser(ctx, in.Name, "user.second_factor_remove", nil, func(u *store.User) error { return s.DB.RemoveSecondFactor(ctx, u.Name) })
+	_, err := s.changeUser(ctx, in.Name, "user.second_factor_remove", nil, func(u *store.User, note store.AuditEntry) error {
+		return s.DB.RemoveSecondFactor(ctx, u.Name, note)
+	})
 	return nil, err
 }
 
 func (s *server) userRemove(ctx context.Context, in *UserPath) (*none, error) {
-	_, err := s.changeUser(ctx, in.Name, "user.remove", nil, func(u *store.User) error { return s.DB.RemoveUser(ctx, u.Name) })
+	_, err := s.changeUser(ctx, in.Name, "user.remove", nil, func(u *store.User, note store.AuditEntry) error {
+		return s.DB.RemoveUser(ctx, u.Name, note)
+	})
 	return nil, err
 }
 

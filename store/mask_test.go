@@ -88,7 +88,7 @@ func TestReveals(t *testing.T) {
 	limits := store.SessionLimits{Idle: 10 * time.Hour, Age: 10 * time.Hour}
 	session := func() int64 {
 		t.Helper()
-		token, err := db.CreateSession(ctx, user.ID, "", "")
+		token, err := db.CreateSession(ctx, user.ID, store.LogIn{})
 		must(t, err)
 		s, _, err := db.FindSession(ctx, token, limits)
 		must(t, err)

@@ -31,18 +31,38 @@ type SessionLimits struct {
 // seenEvery bounds how often the use of a session is written down.
 const seenEvery = time.Minute
 
+// LogIn is what is known of a log-in besides the user.
+type LogIn struct {
+	Address string
+	Agent   string
+	Before  int64 // the session that this browser had, which is over; 0: none
+}
+
 // CreateSession begins a session of a user. The token is known to whoever gets it from here, and to nobody else: the
-// database keeps its hash.
-func (db *DB) CreateSession(ctx context.Context, userID int64, address, agent string) (token string, err error) {
-	token = rand.Text()
-	_, err = db.pool.Exec(ctx, `
-		INSERT INTO user_sessions (user_id, token_sha256, address, agent, created_at, seen_at)
-		VALUES (@user, @token, @address, @agent, @now, @now)`,
-		pgx.NamedArgs{"user": userID, "token": hashToken(token), "address": plenigo.Clean(address), "agent": plenigo.Clean(agent), "now": db.Now()})
+// database keeps its hash. The notes go into the audit list with it, or not at all; likewise below.
+func (db *DB) CreateSession(ctx context.Context, userID int64, l LogIn, notes ...AuditEntry) (token string, err error) {
+	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		if token, err = db.beginSession(ctx, tx, userID, l); err != nil {
+			return err
+		}
+		return db.addAudits(ctx, tx, notes)
+	})
 	if err != nil {
 		return "", fmt.Errorf("beginning a session: %w", err)
 	}
 	return token, nil
+}
+
+func (db *DB) beginSession(ctx context.Context, tx pgx.Tx, userID int64, l LogIn) (token string, err error) {
+	if _, err := tx.Exec(ctx, `DELETE FROM user_sessions WHERE id = $1`, l.Before); err != nil {
+		return "", err
+	}
+	token = rand.Text()
+	_, err = tx.Exec(ctx, `
+		INSERT INTO user_sessions (user_id, token_sha256, address, agent, created_at, seen_at)
+		VALUES (@user, @token, @address, @agent, @now, @now)`,
+		pgx.NamedArgs{"user": userID, "token": hashToken(token), "address": plenigo.Clean(l.Address), "agent": plenigo.Clean(l.Agent), "now": db.Now()})
+	return token, err
 }
 
 // FindSession returns the session of a token and its user, and notes that it was used. ErrNotFound stands for one that has
@@ -130,8 +150,7 @@ func (db *DB) CountSessions(ctx context.Context, limits SessionLimits) (map[int6
 	return counts, nil
 }
 
-// EndSession ends one session of a user; one that has ended already is no error. The notes go into the audit list with it, or not
-// at all; likewise below.
+// EndSession ends one session of a user; one that has ended already is no error.
 func (db *DB) EndSession(ctx context.Context, userID, id int64, notes ...AuditEntry) error {
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `DELETE FROM user_sessions WHERE user_id = $1 AND id = $2`, userID, id); err != nil {

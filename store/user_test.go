@@ -137,7 +137,7 @@ func TestSetPasswordEndsSessions(t *testing.T) {
 	db := storetest.New(t)
 	anna := addUser(t, db, "anna", store.RoleAdmin)
 	limits := store.SessionLimits{Idle: time.Hour, Age: time.Hour}
-	token, err := db.CreateSession(t.Context(), anna.ID, "203.0.113.7", "Firefox")
+	token, err := db.CreateSession(t.Context(), anna.ID, store.LogIn{Address: "203.0.113.7", Agent: "Firefox"})
 	must(t, err)
 	_, _, err = db.FindSession(t.Context(), token, limits)
 	must(t, err)
@@ -154,6 +154,35 @@ func TestSetPasswordEndsSessions(t *testing.T) {
 		if err := db.SetPassword(t.Context(), name, goodPassword); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("of %q: %v, want %v", name, err, store.ErrNotFound)
 		}
+	}
+}
+
+// A log-in that cannot be written down is none, and leaves the session of before as it was.
+func TestLogInIsAuditedOrNone(t *testing.T) {
+	db := storetest.New(t)
+	anna := addUser(t, db, "anna", store.RoleAdmin)
+	limits := store.SessionLimits{Idle: time.Hour, Age: time.Hour}
+	_, err := db.CreateSession(t.Context(), anna.ID, store.LogIn{})
+	must(t, err)
+	before, err := db.ListSessions(t.Context(), anna.ID, limits)
+	must(t, err)
+	unwritable := store.AuditEntry{Actor: "anna", Action: "user.login", Subject: "anna", Detail: map[string]any{"address": make(chan int)}}
+	if token, err := db.CreateSession(t.Context(), anna.ID, store.LogIn{Before: before[0].ID}, unwritable); err == nil || token != "" {
+		t.Errorf("logged in without a note: %q", token)
+	}
+	if after, err := db.ListSessions(t.Context(), anna.ID, limits); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("sessions after it: %+v, %v", after, err)
+	}
+	token, err := db.CreateSession(t.Context(), anna.ID, store.LogIn{Before: before[0].ID}, store.AuditEntry{Actor: "anna", Action: "user.login", Subject: "anna"})
+	must(t, err)
+	_, _, err = db.FindSession(t.Context(), token, limits)
+	must(t, err)
+	after, err := db.ListSessions(t.Context(), anna.ID, limits)
+	must(t, err)
+	entries, err := db.ListAudit(t.Context(), "anna", 10)
+	must(t, err)
+	if len(after) != 1 || after[0].ID == before[0].ID || len(entries) != 1 {
+		t.Errorf("%d sessions and %d entries, want the new one and its entry", len(after), len(entries))
 	}
 }
 

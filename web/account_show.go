@@ -144,7 +144,7 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 	s.throttle.succeeded(keys)
 
 	// The change ended this session too: begin a new one.
-	if err := s.logIn(w, r, user, "Your password is changed. All your other sessions have ended."); err != nil {
+	if err := s.logIn(w, r, user, nil, "Your password is changed. All your other sessions have ended."); err != nil {
 		return err
 	}
 	http.Redirect(w, r, "/account", http.StatusSeeOther)

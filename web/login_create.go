@@ -62,8 +62,7 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 		return s.askForCode(w, r, user, v.Next)
 	}
 	s.throttle.succeeded(keys)
-	s.audit(r, user.Name, "user.login", user.Name)
-	if err := s.logIn(w, r, user); err != nil {
+	if err := s.logIn(w, r, user, s.loginNotes(r, user, "password")); err != nil {
 		return err
 	}
 	http.Redirect(w, r, v.Next, http.StatusSeeOther)
@@ -108,8 +107,15 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// audit adds an entry with the address it came from. An audit list that cannot be written stops nobody from logging in
-// or out, but the log says so.
+// loginNotes are what the audit list says of a log-in.
+func (s *server) loginNotes(r *http.Request, user *store.User, by string) []store.AuditEntry {
+	return []store.AuditEntry{{
+		At: s.Now(), Actor: user.Name, Action: "user.login", Subject: user.Name, Detail: map[string]any{"address": address(r), "by": by},
+	}}
+}
+
+// audit adds an entry about who could not log in, with the address it came from. Nothing was changed that it could be written
+// with, so where it cannot be written the log says so.
 func (s *server) audit(r *http.Request, actor, action, subject string) {
 	entry := store.AuditEntry{
 		At: s.Now(), Actor: plainText(actor), Action: action, Subject: plainText(subject),

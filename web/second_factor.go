@@ -100,12 +100,15 @@ func (s *server) codeCheck(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.throttle.succeeded(keys)
-	s.audit(r, user.Name, "user.login", user.Name)
+	by := "second factor"
+	if recovered {
+		by = "recovery code"
+	}
 	var messages []string
 	if recovered {
 		messages = append(messages, fmt.Sprintf("You logged in by a recovery code; %d are left. If your phone is lost, remove the second factor under Account and set it up anew.", left))
 	}
-	if err := s.logIn(w, r, user, messages...); err != nil {
+	if err := s.logIn(w, r, user, s.loginNotes(r, user, by), messages...); err != nil {
 		return err
 	}
 	http.Redirect(w, r, v.Next, http.StatusSeeOther)

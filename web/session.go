@@ -99,20 +99,30 @@ func (s *server) newCookie() *sessions.Session {
 	return session
 }
 
-// logIn begins a session of a user, in a new cookie. The session that this browser had is over.
-func (s *server) logIn(w http.ResponseWriter, r *http.Request, user *store.User, messages ...string) error {
-	if before := sessionOf(r); before != nil {
-		if err := s.DB.EndSession(r.Context(), before.UserID, before.ID); err != nil {
-			return err
-		}
-	}
-	token, err := s.DB.CreateSession(r.Context(), user.ID, address(r), cut(r.UserAgent(), maxAgent))
+// logIn begins a session of a user, in a new cookie, and writes down that it began, or does neither. The session that this
+// browser had is over.
+func (s *server) logIn(w http.ResponseWriter, r *http.Request, user *store.User, notes []store.AuditEntry, messages ...string) error {
+	token, err := s.DB.CreateSession(r.Context(), user.ID, logInOf(r), notes...)
 	if err != nil {
 		return err
 	}
 	if err := s.rememberDevice(w, r, user.Name); err != nil {
 		return err
 	}
+	return s.keepSession(w, r, token, messages...)
+}
+
+// logInOf is what is known of who logs in by a request.
+func logInOf(r *http.Request) store.LogIn {
+	l := store.LogIn{Address: address(r), Agent: cut(r.UserAgent(), maxAgent)}
+	if before := sessionOf(r); before != nil {
+		l.Before = before.ID
+	}
+	return l
+}
+
+// keepSession gives the browser the token of its session.
+func (s *server) keepSession(w http.ResponseWriter, r *http.Request, token string, messages ...string) error {
 	cookie := s.newCookie()
 	cookie.Values[valueToken] = token
 	for _, m := range messages {

@@ -153,8 +153,8 @@ func TestReplayPlan(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.wish.Destination = "crm"
 			test.wish.Filter = strings.Replace(test.wish.Filter, "2026-03-10T12:01:30Z", noon.Add(90*time.Second).Format(time.RFC3339), 1)
-			for _, atOnce := range []int{20_000, 3, 1} { // in one window, and in many
-				undo := store.PlanAtOnce(atOnce)
+			for _, atOnce := range []int{20_000, 3, 1, 2} { // in one window, and in many; and with the few that are found named
+				undo := store.PlanAtOnce(atOnce, map[int]int{2: 100}[atOnce])
 				r := plan(t, g.db, test.wish)
 				undo()
 				if got := g.listed(t, r); !reflect.DeepEqual(got, test.want) {

@@ -20,6 +20,11 @@ func (h *Handler) Listener(l net.Listener) net.Listener {
 	return listener
 }
 
+// AdminListener bounds those of the admin listener in the same way; what it closes is no callback, and counts as none.
+func (h *Handler) AdminListener(l net.Listener) net.Listener {
+	return newListener(l, MaxConnections, MaxNetworkConnections, h.trusts)
+}
+
 func newListener(l net.Listener, all, own int, trusts func(netip.Addr) bool) *listener {
 	return &listener{
 		Listener: l, places: make(chan struct{}, all), own: own, trusts: trusts,

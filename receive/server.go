@@ -1,8 +1,12 @@
 package receive
 
 import (
+	"bytes"
+	"context"
+	stdlog "log"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -29,6 +33,19 @@ func NewServer(addr string, handler http.Handler, log *slog.Logger) *http.Server
 		WriteTimeout:      WriteTimeout,
 		IdleTimeout:       IdleTimeout,
 		MaxHeaderBytes:    MaxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          stdlog.New(serverLog{log}, "", 0),
 	}
+}
+
+// serverLog takes what net/http has to say. Handshakes that fail are no news: whoever looks for open ports, and each load
+// balancer that only connects, makes some.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Write(p []byte) (int, error) {
+	level, text := slog.LevelWarn, string(bytes.TrimSpace(p))
+	if strings.HasPrefix(text, "http: TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.log.Log(context.Background(), level, text)
+	return len(p), nil
 }

@@ -195,7 +195,7 @@ func (s *server) handler() http.Handler {
 	crossOrigin.SetDenyHandler(s.page(public, func(http.ResponseWriter, *http.Request) error {
 		return refused("This form was sent from another site, so nothing was done. Open the page here and try again.")
 	}))
-	return s.securityHeaders(limitBody(crossOrigin.Handler(mux)))
+	return SecurityHeaders(s.Secure, limitBody(crossOrigin.Handler(mux)))
 }
 
 // page makes an http.Handler of a handler that may fail: it lets in who may come in, and turns errors and panics into

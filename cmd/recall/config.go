@@ -48,6 +48,10 @@ type serveSettings struct {
 	AdminAddr        string `env:"RECALL_ADMIN_ADDR" default:"127.0.0.1:8081" help:"Where the admin UI is."`
 	PublicURL        string `env:"RECALL_PUBLIC_URL" placeholder:"URL" help:"How plenigo reaches the receiver, such as https://callbacks.example.org. Without it the receiver's own address."`
 	AdminURL         string `env:"RECALL_ADMIN_URL" placeholder:"URL" help:"How people reach the admin UI; with https its cookies are sent over TLS only. Without it the admin UI's own address."`
+	TLSCertFile      string `name:"tls-cert-file" env:"RECALL_TLS_CERT_FILE" placeholder:"FILE" help:"Certificate, with those between it and its root, as PEM: both listeners then speak TLS. Changed files are taken over while it runs. Without it a proxy has to do that."`
+	TLSKeyFile       string `name:"tls-key-file" env:"RECALL_TLS_KEY_FILE" placeholder:"FILE" help:"The key of that certificate, as PEM."`
+	AdminTLSCertFile string `name:"admin-tls-cert-file" env:"RECALL_ADMIN_TLS_CERT_FILE" placeholder:"FILE" help:"Certificate of the admin UI, where it has one of its own or is the only one to speak TLS."`
+	AdminTLSKeyFile  string `name:"admin-tls-key-file" env:"RECALL_ADMIN_TLS_KEY_FILE" placeholder:"FILE" help:"The key of that certificate."`
 	TrustedProxies   string `env:"RECALL_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8."`
 	MaxBody          string `env:"RECALL_MAX_BODY" default:"1MiB" help:"Largest body of a callback, in bytes or as 512KiB, 1MiB."`
 	EgressAllow      string `env:"RECALL_EGRESS_ALLOW" placeholder:"CIDR,…" help:"Private addresses that events may be sent to. Without it none."`
@@ -84,8 +88,10 @@ type config struct {
 
 	ReceiverAddr    string
 	AdminAddr       string
-	PublicURL       string // "": the receiver's own address
-	AdminURL        string // "": the admin UI's own address
+	PublicURL       string   // "": the receiver's own address
+	AdminURL        string   // "": the admin UI's own address
+	TLS             tlsFiles // of the receiver
+	AdminTLS        tlsFiles
 	TrustedProxies  []string
 	MaxBody         int64
 	EgressAllow     []netip.Prefix
@@ -124,6 +130,8 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		AdminAddr:       p.addr("RECALL_ADMIN_ADDR", serve.AdminAddr),
 		PublicURL:       p.webURL("RECALL_PUBLIC_URL", serve.PublicURL),
 		AdminURL:        p.webURL("RECALL_ADMIN_URL", serve.AdminURL),
+		TLS:             p.tlsFiles("RECALL_TLS", serve.TLSCertFile, serve.TLSKeyFile),
+		AdminTLS:        p.tlsFiles("RECALL_ADMIN_TLS", serve.AdminTLSCertFile, serve.AdminTLSKeyFile),
 		TrustedProxies:  split(serve.TrustedProxies),
 		MaxBody:         p.size("RECALL_MAX_BODY", serve.MaxBody, 1<<10, 64<<20),
 		EgressAllow:     p.prefixes("RECALL_EGRESS_ALLOW", serve.EgressAllow),
@@ -146,6 +154,12 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 	}
 	if c.DatabaseURL == "" && (c.DirectURL != "" || c.ReadURL != "") {
 		p.add("RECALL_DATABASE_DIRECT_URL and RECALL_DATABASE_READ_URL stand beside RECALL_DATABASE_URL, which is not set")
+	}
+	if !c.AdminTLS.on() {
+		c.AdminTLS = c.TLS
+	}
+	if c.AdminTLS.on() && strings.HasPrefix(c.AdminURL, "http://") {
+		p.add("RECALL_ADMIN_URL begins with http, and %s has the admin UI speak TLS: write it with https", c.AdminTLS.setting)
 	}
 	p.prefixes("RECALL_TRUSTED_PROXIES", serve.TrustedProxies)
 	if c.OwnerURL != "" && c.DatabaseURL == "" {
@@ -176,6 +190,19 @@ func (p problems) err() error {
 		return usageError(p[0])
 	}
 	return usagef("%d settings are wrong:\n  %s", len(p), strings.Join(p, "\n  "))
+}
+
+// tlsFiles: a certificate is nothing without its key. Whether they fit is seen when serve opens them; other commands may not
+// be let to read them.
+func (p *problems) tlsFiles(prefix, cert, key string) tlsFiles {
+	if (cert == "") != (key == "") {
+		p.add("%s_CERT_FILE and %s_KEY_FILE go together: set both, or neither", prefix, prefix)
+		return tlsFiles{}
+	}
+	if cert == "" {
+		return tlsFiles{}
+	}
+	return tlsFiles{setting: prefix + "_CERT_FILE", cert: cert, key: key}
 }
 
 // secret reads a setting that may be in a file instead. name is where it was found, for what else may be wrong with it.

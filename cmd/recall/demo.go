@@ -146,9 +146,9 @@ func (d *demo) addrs() []netip.AddrPort {
 	return all
 }
 
-// sendSamples sends every sample, and some that are wrong in each way there is, through the receiver at url. On a later
+// sendSamples sends every sample, and some that are wrong in each way there is, through the receiver. On a later
 // start there are events already, and nothing is sent.
-func (d *demo) sendSamples(ctx context.Context, url string) error {
+func (d *demo) sendSamples(ctx context.Context, receiver ownReceiver) error {
 	only, err := filter.Parse("source:"+demoSource, d.app.now())
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (d *demo) sendSamples(ctx context.Context, url string) error {
 	if err != nil || len(page.Events) > 0 {
 		return err
 	}
-	s := newSender(sender{URL: url + "/callbacks/" + demoSource, Secret: d.secret, Now: d.app.now})
+	s := newSender(sender{URL: receiver.url + "/callbacks/" + demoSource, Secret: d.secret, Now: d.app.now, Transport: receiver.through})
 	for _, sample := range plenigo.Samples() {
 		if err := d.send(ctx, s, sample, fault{}); err != nil {
 			return err

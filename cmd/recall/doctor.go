@@ -50,6 +50,7 @@ func fail(do, detail string, args ...any) finding {
 // doctor looks at one installation.
 type doctor struct {
 	app      *app
+	certs    []*certificate // in use, where it looks from within serve
 	failures int
 	report   func(finding) error
 	err      error // of the report
@@ -81,6 +82,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	key, found := d.key()
 	d.say("key", found)
 	d.say("serve", d.serve(ctx))
+	d.certificates(ctx)
 	d.say("spool", d.spool())
 	d.database(ctx, key)
 	switch {
@@ -133,17 +135,17 @@ func (d *doctor) key() (seal.Key, finding) {
 
 // serve asks the admin listener. Not running is no fault of an installation's: somebody may have stopped it.
 func (d *doctor) serve(ctx context.Context) finding {
-	addr := d.app.cfg.AdminAddr
-	if strings.HasPrefix(addr, ":") {
-		addr = "127.0.0.1" + addr
+	addr, scheme := localAddr(d.app.cfg.AdminAddr), "http"
+	if d.app.cfg.AdminTLS.on() {
+		scheme = "https"
 	}
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/health/ready", nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+addr+"/health/ready", nil)
 	if err != nil {
 		return fail("", "RECALL_ADMIN_ADDR: %v", err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // past every proxy
+	client := &http.Client{Transport: localTransport()}
 	w, err := client.Do(r)
 	if err != nil {
 		return warn("start `recall serve`; if it runs elsewhere, or on another RECALL_ADMIN_ADDR, this is nothing", "nothing answers on %s", addr)

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +45,7 @@ type engine struct {
 
 // openEngine opens the database, brings it up to date, and begins the work on it. Workers and loops outlive ctx: they end
 // with close.
-func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiverURL string) (*engine, error) {
+func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiver ownReceiver) (*engine, error) {
 	db, err := a.openDatabase(ctx, key)
 	if err != nil {
 		return nil, err
@@ -54,14 +53,14 @@ func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal
 	h := &engine{db: db}
 	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
 	h.endWork = endWork
-	if err := c.furnish(ctx, work, h, a, g, key, front, watch, details, receiverURL); err != nil {
+	if err := c.furnish(ctx, work, h, a, g, key, front, watch, details, receiver); err != nil {
 		h.close(stopper(a.log, a.cfg.ShutdownGrace))
 		return nil, err
 	}
 	return h, nil
 }
 
-func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiverURL string) error {
+func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiver ownReceiver) error {
 	db := h.db
 	if err := db.Migrate(ctx); err != nil {
 		return err
@@ -109,8 +108,8 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() { repeat(work, a.log, "sealing the audit list", sealEvery, db.SealAudit) })
 	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
-	secure := strings.HasPrefix(a.cfg.AdminURL, "https://")
-	test := &testSender{receiver: receiverURL, live: h.live, now: a.now}
+	secure := g.secure()
+	test := &testSender{receiver: receiver, live: h.live, now: a.now}
 	h.api, err = api.NewHandler(api.Options{
 		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Test: test, Details: details, PublicURL: g.receiver,
 		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, Log: a.log, Now: a.now,

@@ -29,6 +29,7 @@ type front struct {
 	spoolDir  string
 	stopping  atomic.Bool // the signal has come: whoever shares callbacks out should look for another place
 
+	secure       bool   // the admin UI is reached over TLS
 	metricsToken string // "": none
 	log          *slog.Logger
 	pagesEnd     chan struct{} // closed when the admin server stops
@@ -103,7 +104,7 @@ func (f *front) handler(metrics, details http.Handler) http.Handler {
 	mux.Handle("GET /metrics", f.watcher(metrics))
 	mux.HandleFunc(api.Prefix+"/", f.api)
 	mux.HandleFunc("/", f.pages)
-	return mux
+	return web.SecurityHeaders(f.secure, mux)
 }
 
 // api serves programs, or says why it cannot yet.
@@ -112,6 +113,7 @@ func (f *front) api(w http.ResponseWriter, r *http.Request) {
 		h.api.ServeHTTP(w, r)
 		return
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Retry-After", "5")
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
@@ -124,6 +126,7 @@ func (f *front) pages(w http.ResponseWriter, r *http.Request) {
 		h.admin.ServeHTTP(w, r)
 		return
 	}
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Retry-After", "5")
 	http.Error(w, "The database has not been reached since the start. "+f.spoolState().Taken(time.Now())+" They come into the database as soon as it is back. This page is then here, too.", http.StatusServiceUnavailable)
 }

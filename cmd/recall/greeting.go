@@ -22,6 +22,9 @@ type greeting struct {
 	password string // of the first user, when it was just made
 }
 
+// secure tells that the admin UI is reached over TLS.
+func (g *greeting) secure() bool { return strings.HasPrefix(g.admin, "https://") }
+
 const firstUser = "admin"
 
 // starting says that something happens: a first start makes a database, and one after a crash recovers it.

@@ -82,6 +82,7 @@ const detailsTime = 10 * time.Second
 type details struct {
 	front *front
 	app   *app
+	certs []*certificate
 	key   seal.Key
 	one   sync.Mutex // looks at a time: each asks the database
 }
@@ -98,12 +99,13 @@ func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Stopping bool      `json:"stopping"`
 		Checks   []finding `json:"checks"`
 	}{State: "ok", Version: version(), Ready: d.front.ready(ctx) == nil, Stopping: d.front.stopping.Load()}
-	look := &doctor{app: d.app, report: func(f finding) error {
+	look := &doctor{app: d.app, certs: d.certs, report: func(f finding) error {
 		said.State = worse(said.State, f.State)
 		said.Checks = append(said.Checks, f)
 		return nil
 	}}
 	look.say("data folder", look.dataFolder())
+	look.certificates(ctx)
 	look.say("spool", look.spool())
 	if h := d.front.engine.Load(); h != nil {
 		look.examine(ctx, h.db.DB, d.key)

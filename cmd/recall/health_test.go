@@ -4,14 +4,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"recall/plenigo"
+	"recall/receive"
+	"recall/store/storetest"
 )
 
 const metricsToken = "0123456789abcdef0123456789abcdef"
@@ -190,5 +195,30 @@ func TestWatched(t *testing.T) {
 	s.awaitEnd()
 	if status := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
 		t.Errorf("a second signal: ended with %v", s.cmd.ProcessState)
+	}
+}
+
+// While the database was not reached yet, what is answered in the place of pages and API has the same headers.
+func TestHeadersBeforeTheDatabase(t *testing.T) {
+	t.Parallel()
+	spool, err := receive.OpenSpool(receive.SpoolOptions{Dir: t.TempDir(), Key: storetest.Key(), Recorder: &front{}, MaxBytes: 1 << 20, MaxAge: time.Hour, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { spool.Close() })
+	nothing := http.NotFoundHandler()
+	for _, secure := range []bool{false, true} {
+		f := &front{secure: secure, spool: spool, log: slog.New(slog.DiscardHandler), metricsToken: metricsToken}
+		for _, path := range []string{"/", "/events", "/login", "/api/v1/events", "/api/v1", "/metrics", "/health/live", "/health/details"} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				w := httptest.NewRecorder()
+				f.handler(nothing, nothing).ServeHTTP(w, httptest.NewRequest(method, path, nil))
+				h := w.Header()
+				if !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" ||
+					(h.Get("Strict-Transport-Security") != "") != secure || w.Code == http.StatusServiceUnavailable && h.Get("Cache-Control") != "no-store" {
+					t.Errorf("%s %s, secure %t: %d %v", method, path, secure, w.Code, h)
+				}
+			}
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,9 +23,10 @@ type sender struct {
 	Secret     string
 	Basic      *verify.BasicAuth // nil: none
 	Headers    []verify.Header
-	APIVersion string           // x-plenigo-api-version; "": defaultAPIVersion
-	Now        func() time.Time // nil: time.Now
-	Kept       int              // connections kept open between callbacks; 0: as many as net/http keeps
+	APIVersion string            // x-plenigo-api-version; "": defaultAPIVersion
+	Now        func() time.Time  // nil: time.Now
+	Kept       int               // connections kept open between callbacks; 0: as many as net/http keeps
+	Transport  http.RoundTripper // nil: net/http's
 
 	client *resty.Client
 }
@@ -63,7 +65,7 @@ func newSender(s sender) *sender {
 	if s.Now == nil {
 		s.Now = time.Now
 	}
-	transport := http.DefaultTransport
+	transport := cmp.Or(s.Transport, http.DefaultTransport)
 	if s.Kept > 0 {
 		own := http.DefaultTransport.(*http.Transport).Clone()
 		own.MaxIdleConns, own.MaxIdleConnsPerHost = s.Kept, s.Kept

@@ -38,6 +38,10 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		a.log.Warn("a core dump of this process would hold the key", "error", err)
 	}
 	systemd := newNotifier()
+	receiverCert, adminCert, certs, err := a.openCertificates()
+	if err != nil {
+		return err
+	}
 	receiverListener, err := openListener("RECALL_RECEIVER_ADDR", a.cfg.ReceiverAddr)
 	if err != nil {
 		return err
@@ -50,12 +54,12 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer adminListener.Close()
 	g := greeting{
 		app:      a,
-		receiver: or(a.cfg.PublicURL, addressURL(receiverListener)),
-		admin:    or(a.cfg.AdminURL, addressURL(adminListener)),
+		receiver: or(a.cfg.PublicURL, addressURL(receiverCert.scheme(), receiverListener)),
+		admin:    or(a.cfg.AdminURL, addressURL(adminCert.scheme(), adminListener)),
 	}
 	g.starting()
-	if a.cfg.AdminURL == "" && !isLoopback(adminListener) {
-		a.log.Warn("the admin UI can be reached from other machines without TLS: put a proxy with TLS before it, and name its address in RECALL_ADMIN_URL")
+	if a.cfg.AdminURL == "" && adminCert == nil && !isLoopback(adminListener) {
+		a.log.Warn("the admin UI can be reached from other machines without TLS: give it a certificate in RECALL_TLS_CERT_FILE, or put a proxy with TLS before it and name its address in RECALL_ADMIN_URL")
 	}
 
 	key, err := a.makeKey()
@@ -67,7 +71,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer endWork()
 	stop := stopper(a.log, a.cfg.ShutdownGrace)
 
-	front := &front{pagesEnd: make(chan struct{}), metricsToken: a.cfg.MetricsToken, log: a.log}
+	front := &front{pagesEnd: make(chan struct{}), secure: g.secure(), metricsToken: a.cfg.MetricsToken, log: a.log}
 	spool, err := receive.OpenSpool(receive.SpoolOptions{
 		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Log: a.log,
 	})
@@ -76,7 +80,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	}
 	defer spool.Close()
 	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Now: a.now})
-	details := &details{front: front, app: a, key: key}
+	details := &details{front: front, app: a, certs: certs, key: key}
 	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
@@ -88,8 +92,9 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 
+	own := ownReceiver{addressURL(receiverCert.scheme(), receiverListener), receiverCert.ownTransport()}
 	open := func() error {
-		h, err := c.openEngine(ctx, a, &g, key, front, watch, details, addressURL(receiverListener))
+		h, err := c.openEngine(ctx, a, &g, key, front, watch, details, own)
 		if err == nil {
 			front.engine.Store(h)
 		}
@@ -110,16 +115,21 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	var background sync.WaitGroup
 	defer background.Wait()
 	defer endWork()
+	for _, cert := range certs {
+		background.Go(func() { cert.watch(work) })
+	}
 	background.Go(func() { tally.Run(work) }) // its last counts go out before the engine stops
 	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
 	adminServer := receive.NewServer(a.cfg.AdminAddr, front.receiver.WithSender(front.handler(watch, details)), a.log)
 	adminServer.RegisterOnShutdown(func() { close(front.pagesEnd) })
-	go func() { failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminListener) }()
+	go func() {
+		failed <- serveHTTP("RECALL_ADMIN_ADDR", adminServer, adminCert.over(front.receiver.AdminListener(adminListener), "h2", "http/1.1"))
+	}()
 	defer stop("pages", shutdown(adminServer))
 	receiverServer := receive.NewServer(a.cfg.ReceiverAddr, http.HandlerFunc(front.callback), a.log)
 	go func() {
-		failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, front.receiver.Listener(receiverListener))
+		failed <- serveHTTP("RECALL_RECEIVER_ADDR", receiverServer, receiverCert.over(front.receiver.Listener(receiverListener), "http/1.1"))
 	}()
 	defer stop("requests", shutdown(receiverServer))
 
@@ -149,7 +159,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	h := front.engine.Load()
 	background.Go(func() { spool.Run(work) })
 	if h.demo != nil {
-		if err := h.demo.sendSamples(ctx, addressURL(receiverListener)); err != nil {
+		if err := h.demo.sendSamples(ctx, own); err != nil {
 			return err
 		}
 	}
@@ -217,12 +227,12 @@ func openListener(name, addr string) (net.Listener, error) {
 }
 
 // addressURL is how this machine reaches a listener.
-func addressURL(l net.Listener) string {
+func addressURL(scheme string, l net.Listener) string {
 	addr, ok := l.Addr().(*net.TCPAddr)
 	if ok && addr.IP.IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", addr.Port)
+		return fmt.Sprintf("%s://127.0.0.1:%d", scheme, addr.Port)
 	}
-	return "http://" + l.Addr().String()
+	return scheme + "://" + l.Addr().String()
 }
 
 func isLoopback(l net.Listener) bool {

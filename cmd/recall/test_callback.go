@@ -17,7 +17,7 @@ import (
 // testSender sends a source's test callback to this program's own receiver, over HTTP, so that it goes the way of every
 // callback.
 type testSender struct {
-	receiver string // base URL, as this machine reaches it
+	receiver ownReceiver
 	live     *store.Live
 	now      func() time.Time
 }
@@ -36,10 +36,10 @@ func (t *testSender) SendTest(ctx context.Context, source *store.Source) (uuid.U
 	if err != nil {
 		return uuid.Nil, err
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: the receiver is in here
+	client := &http.Client{Transport: t.receiver.through}
 	response, err := client.Do(request)
 	if err != nil {
-		return uuid.Nil, fmt.Errorf("the receiver at %s does not answer", t.receiver)
+		return uuid.Nil, fmt.Errorf("the receiver at %s does not answer", t.receiver.url)
 	}
 	defer response.Body.Close()
 	said, err := readAnswer(response.StatusCode, response.Body)
@@ -77,7 +77,7 @@ func (t *testSender) request(ctx context.Context, source *store.Source) (*http.R
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.receiver+"/callbacks/"+source.Slug, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.receiver.url+"/callbacks/"+source.Slug, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func TestTestCallback(t *testing.T) {
 	t.Cleanup(func() { handler.Close(t.Context()) })
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	sender := &testSender{receiver: server.URL, live: live, now: time.Now}
+	sender := &testSender{receiver: ownReceiver{url: server.URL}, live: live, now: time.Now}
 
 	old := verify.Secret{Name: "old", Key: "topsecret-old", Until: time.Now().Add(-time.Hour)}
 	for name, source := range map[string]*store.Source{
@@ -96,7 +96,7 @@ func TestTestCallback(t *testing.T) {
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
-	sender.receiver = other.URL
+	sender.receiver = ownReceiver{url: other.URL}
 	if _, err := sender.SendTest(t.Context(), all); err == nil || !strings.Contains(err.Error(), "answered 404 and named no event") {
 		t.Errorf("something else there: %v", err)
 	}

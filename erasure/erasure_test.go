@@ -245,10 +245,10 @@ func TestNothingIsLeft(t *testing.T) {
 	if err := h.db.ConfirmErasure(ctx, c.ID, "", note); err == nil || !strings.Contains(err.Error(), "doubtful") {
 		t.Errorf("confirmed with doubts: %v", err)
 	}
-	if err := h.db.DecideErasure(ctx, c.ID, []uuid.UUID{acted.ID}, false, "", note); err == nil {
+	if err := h.db.DecideErasure(ctx, c.ID, store.ErasureChoice{Events: []uuid.UUID{acted.ID}}, false, "", note); err == nil {
 		t.Error("left without a reason")
 	}
-	must(t, h.db.DecideErasure(ctx, c.ID, nil, true, "theirs", note))
+	must(t, h.db.DecideErasure(ctx, c.ID, store.ErasureChoice{}, true, "theirs", note))
 	must(t, h.db.ConfirmErasure(ctx, c.ID, "as asked", note))
 	_, err = h.db.OpenErasure(ctx, store.ErasureWish{Person: person, Reason: "again"}, note)
 	if err == nil || !strings.Contains(err.Error(), "already") {

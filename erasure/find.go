@@ -158,8 +158,11 @@ func (e *Eraser) find(ctx context.Context, c *store.ErasureCase) error {
 		}
 		var err error
 		complete, err = e.Find(ctx, c.Person, sources, func(ev *store.Event, doubt string) error {
-			if doubt == "" && len(c.Sources) > 0 && !slices.Contains(c.Sources, ev.SourceID) {
-				doubt = "it came to another source than the deletion: if that is of another plenigo company, the number is somebody else's there"
+			if len(c.Sources) > 0 && !slices.Contains(c.Sources, ev.SourceID) {
+				if doubt != "" {
+					doubt = "; " + doubt
+				}
+				doubt = "it came to another source than the deletion, where the number may be somebody else's" + doubt
 			}
 			if doubt == "" {
 				known.add(ev)

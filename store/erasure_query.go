@@ -52,10 +52,39 @@ func (db *DB) FindErasure(ctx context.Context, id int64) (*ErasureCase, error) {
 	return only(found, fmt.Sprintf("case %d", id))
 }
 
-// ListErasures returns the cases, those that are not over first, then newest first; 200 at most before an id (0: the newest).
-func (db *DB) ListErasures(ctx context.Context) ([]*ErasureCase, error) {
+// ListErasures returns cases, at most limit: those that are not over first, then those that are, each newest first. Before an id: only those
+// that are over; 0: from the beginning.
+func (db *DB) ListErasures(ctx context.Context, before int64, limit int) ([]*ErasureCase, error) {
 	return db.collectErasures(db.pool.Query(ctx, `
-		SELECT `+erasureColumns+` FROM erasure_cases ORDER BY state IN ('closed', 'cancelled'), id DESC LIMIT 200`))
+		SELECT `+erasureColumns+` FROM erasure_cases
+		WHERE $1 = 0 OR state IN ('closed', 'cancelled') AND id < $1
+		ORDER BY state IN ('closed', 'cancelled'), id DESC LIMIT $2`, before, limit))
+}
+
+// ErasureTally counts what stands in the way of a case, and what not.
+type ErasureTally struct {
+	Certain   int64 // events that are theirs
+	Undecided int64 // doubtful ones
+	Erase     int64 // doubtful ones that are to be erased
+	Left      int64
+	Held      int64 // of what is to be erased, by legal holds
+}
+
+// TallyErasure counts it at this moment.
+func (db *DB) TallyErasure(ctx context.Context, id int64) (t ErasureTally, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE doubt = ''), count(*) FILTER (WHERE erase IS NULL), count(*) FILTER (WHERE erase AND doubt <> ''), count(*) FILTER (WHERE NOT erase),
+			count(*) FILTER (WHERE erase AND EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = e.event_id))
+		FROM erasure_events e WHERE case_id = $1`, id).Scan(&t.Certain, &t.Undecided, &t.Erase, &t.Left, &t.Held)
+	return t, wrapCase(id, "counting what was found", err)
+}
+
+// CountErasuresWaiting counts cases that people have to look at.
+func (db *DB) CountErasuresWaiting(ctx context.Context) (n int, err error) {
+	if err = db.pool.QueryRow(ctx, `SELECT count(*) FROM erasure_cases WHERE state = 'open'`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting cases of erasure: %w", err)
+	}
+	return n, nil
 }
 
 // OpenErasure opens a case about a person, or about one event and its equal arrivals. ErrErasurePending where there is one that is not
@@ -163,9 +192,14 @@ func (db *DB) ErasureEvents(ctx context.Context, id int64, limit int) ([]Erasure
 	return nil, fmt.Errorf("reading what case %d has found: %w", id, err)
 }
 
-// DecideErasure decides on doubtful events of a case: those named, or all that are not decided yet where none is. Leaving them
-// takes a reason.
-func (db *DB) DecideErasure(ctx context.Context, id int64, events []uuid.UUID, erase bool, reason string, note AuditEntry) error {
+// ErasureChoice names doubtful events of a case: some, all of some doubts, or, where neither is said, all that are not decided yet.
+type ErasureChoice struct {
+	Events []uuid.UUID
+	Doubts []string // as the case tells them
+}
+
+// DecideErasure decides on doubtful events of a case. Leaving them takes a reason.
+func (db *DB) DecideErasure(ctx context.Context, id int64, of ErasureChoice, erase bool, reason string, note AuditEntry) error {
 	reason = cleanReason(reason)
 	if !erase && reason == "" {
 		return ErrErasureReason
@@ -176,8 +210,8 @@ func (db *DB) DecideErasure(ctx context.Context, id int64, events []uuid.UUID, e
 		}
 		tag, err := tx.Exec(ctx, `
 			UPDATE erasure_events SET erase = $2, decided_by = $3, reason = $4
-			WHERE case_id = $1 AND doubt <> '' AND (event_id = ANY($5) OR cardinality($5::uuid[]) = 0 AND erase IS NULL)`,
-			id, erase, note.Actor, reason, orNone(events))
+			WHERE case_id = $1 AND doubt <> '' AND (event_id = ANY($5) OR doubt = ANY($6) OR cardinality($5::uuid[]) + cardinality($6::text[]) = 0 AND erase IS NULL)`,
+			id, erase, note.Actor, reason, orNone(of.Events), orNone(of.Doubts))
 		if err != nil {
 			return err
 		}

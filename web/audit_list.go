@@ -107,7 +107,7 @@ type auditDetail struct {
 var auditNouns = []choice{
 	{"event", "Events"}, {"delivery", "Deliveries"}, {"replay", "Replays"}, {"reverify", "Re-verification"}, {"failure", "Failures"},
 	{"source", "Sources"}, {"destination", "Destinations"}, {"view", "Saved views"}, {"user", "Users and log-ins"},
-	{"entity", "Entities seen"}, {"customer", "Customers seen"}, {"mask", "Masking rules"}, {"retention", "Retention"}, {"hold", "Legal holds"},
+	{"entity", "Entities seen"}, {"customer", "Customers seen"}, {"mask", "Masking rules"}, {"retention", "Retention"}, {"hold", "Legal holds"}, {"erasure", "Erasures"},
 }
 
 func (s *server) auditList(w http.ResponseWriter, r *http.Request) error {
@@ -196,6 +196,11 @@ func subjectURL(noun, subject string) string {
 		return customerURL(subject)
 	case "mask":
 		return maskSubject(subject)
+	case "erasure":
+		if id, found := strings.CutPrefix(subject, "case "); found {
+			return "/erasures/" + url.PathEscape(id)
+		}
+		return "/erasures"
 	case "retention", "hold":
 		return "/retention"
 	case "reverify":

@@ -46,6 +46,7 @@ func TestBrowserAxeFindsNothing(t *testing.T) {
 	s := newSite(t, func(o *Options) { o.Demo = true })
 	e := s.record(t, customerBody)
 	bad := s.record(t, `{"entityType":"ORDER","callbackType":"CREATION","entityId":"7"}`, rejected(verify.ReasonSignatureMismatch))
+	other := s.record(t, `{"entityType":"ORDER","callbackType":"CREATION","entityId":"8"}`, rejected(verify.ReasonSignatureMismatch))
 	evil := s.record(t, `{"a":"`+hostile+`"}`, func(e *store.Event) {
 		e.Envelope = plenigo.Envelope{IsJSON: true, EntityType: plenigo.Clean(hostile), CallbackType: "X", EntityID: plenigo.Clean(hostile)}
 	})
@@ -56,6 +57,15 @@ func TestBrowserAxeFindsNothing(t *testing.T) {
 	if a := root.post("/views", url.Values{"name": {"Rejected"}, "q": {"verdict:rejected"}, "shared": {"1"}}); a.StatusCode != http.StatusSeeOther {
 		t.Fatal(a.Status)
 	}
+	for _, form := range []url.Values{{"customer": {"48377"}, "reason": {hostile}}, {"event": {bad.ID.String()}, "reason": {"by mistake"}}} {
+		if a := root.post("/erasures", form); a.StatusCode != http.StatusSeeOther {
+			t.Fatal(a.Status)
+		}
+	}
+	s.workErasures(t, 1, store.ErasureOpen)
+	s.workErasures(t, 2, store.ErasureOpen)
+	must(t, s.db.ConfirmErasure(t.Context(), 2, "checked", store.AuditEntry{Actor: "root"}))
+	s.workErasures(t, 2, store.ErasureClosed)
 
 	script := axeScript(t)
 	b := s.openTab(t)
@@ -67,8 +77,8 @@ func TestBrowserAxeFindsNothing(t *testing.T) {
 		b.sees("html[data-theme="+theme+"] h1", "Events")
 		for _, path := range []string{
 			"/events", "/events?live=1&cols=none", "/events?q=-verdict:late+after:2h+nonsense:", "/events?q=-verdict:verified+after:2h&cols=size,id,signature,version&view=1", "/events?q=customer:none",
-			"/views", "/volume", "/overview", "/events/" + e.ID.String(), "/events/" + bad.ID.String(), "/events/" + evil.ID.String() + "?view=hex",
-			"/events/_compare?id=" + e.ID.String() + "&id=" + bad.ID.String(), "/entities/customer/48377", "/customers/48377",
+			"/views", "/volume", "/overview", "/events/" + e.ID.String(), "/events/" + other.ID.String(), "/events/" + evil.ID.String() + "?view=hex",
+			"/events/_compare?id=" + e.ID.String() + "&id=" + evil.ID.String(), "/erasures", "/erasures/new", "/erasures/report", "/erasures/1", "/erasures/2", "/erasures/2/certificate", "/entities/customer/48377", "/customers/48377",
 			"/failures?state=all", "/reverify", "/reverify/new?q=verdict:rejected", "/sources", "/sources/_new", "/sources/shop", "/sources/shop/edit",
 			"/destinations", "/destinations/crm", "/audit", "/account", // not an address that is none: browsers complain of its status
 		} {

@@ -55,6 +55,7 @@ type eventView struct {
 	Why          *whyView // nil: it was verified
 	Reverify     reverifyView
 	Hold         eventHoldView
+	EraseURL     string // "" for who may not
 	NewerURL     string
 	OlderURL     string
 }
@@ -72,6 +73,10 @@ type checkView struct {
 
 func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.findEvent(r)
+	var erased *erasedError
+	if errors.As(err, &erased) {
+		return s.tombstoneShow(w, r, erased.stone)
+	}
 	if err != nil {
 		return err
 	}
@@ -141,6 +146,9 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 		why.Signed = nil // it has the ends of the body
 	}
 	v.Hold = newEventHoldView(v.page, e.ID, holds)
+	if v.mayErase() {
+		v.EraseURL = eraseURL(e.ID)
+	}
 	v.Reverify = newReverifyView(e, source, later, arrivals, destinations, v.page)
 	v.Redispatch = newRedispatchView(e, v.Accepted, destinations, v.Role)
 	v.Arrivals = newArrivalsView(arrivals, v.ID, source.Scheme == verify.Scheme{} || source.Scheme == verify.Plenigo, v.Now)
@@ -160,6 +168,13 @@ func (s *server) findEvent(r *http.Request) (*store.Event, error) {
 func (s *server) findEventByID(r *http.Request, id uuid.UUID) (*store.Event, error) {
 	e, err := s.DB.FindEvent(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
+		stone, err := s.DB.FindTombstone(r.Context(), id)
+		if err == nil {
+			return nil, &erasedError{stone}
+		}
+		if !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
 		words, err := s.DB.WordsOfGone(r.Context(), id)
 		if err == nil {
 			return nil, gone(words)

@@ -18,10 +18,11 @@ const (
 // pulse is what every page tells beside its own matter: whether something needs somebody. It is looked up once in a while
 // for all pages together.
 type pulse struct {
-	At     time.Time
-	Open   int       // failure groups, 100 at most
-	Guards []guard   // those of sources that had failures of late, the nearest to its end first
-	Counts time.Time // when the counts were last complete; zero: unknown
+	At       time.Time
+	Open     int       // failure groups, 100 at most
+	Erasures int       // cases that wait for people
+	Guards   []guard   // those of sources that had failures of late, the nearest to its end first
+	Counts   time.Time // when the counts were last complete; zero: unknown
 }
 
 // pulses keeps the last one.
@@ -75,6 +76,9 @@ func (s *server) findPulse(ctx context.Context) (pulse, error) {
 		return p, err
 	}
 	if p.Counts, err = s.DB.CountedAt(ctx); err != nil {
+		return p, err
+	}
+	if p.Erasures, err = s.DB.CountErasuresWaiting(ctx); err != nil {
 		return p, err
 	}
 	sources, err := s.DB.ListSources(ctx)

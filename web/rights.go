@@ -15,6 +15,7 @@ func (p page) maySend() bool   { return p.may(store.RightRedispatch) }
 func (p page) mayExport() bool { return p.may(store.RightExport) }
 func (p page) mayAudit() bool  { return p.may(store.RightAudit) }
 func (p page) mayUsers() bool  { return p.may(store.RightUsers) }
+func (p page) mayErase() bool  { return p.may(store.RightErase) }
 
 // maySendNot and mayChangeNot say who may do what the reader may not; what begins with a verb: "send events again".
 func (p page) maySendNot(what string) string   { return mayNot(p.Role, store.RightRedispatch, what) }

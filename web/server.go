@@ -62,6 +62,7 @@ const (
 	audit    = access(store.RightAudit)
 	settings = access(store.RightSettings)
 	users    = access(store.RightUsers)
+	erase    = access(store.RightErase)
 )
 
 type route struct {
@@ -159,6 +160,17 @@ func (s *server) routes() []route {
 		{"POST /retention", settings, s.retentionSet},
 		{"POST /retention/holds", settings, s.holdCreate},
 		{"POST /retention/holds/{id}/release", settings, s.holdRelease},
+		{"GET /erasures", erase, s.erasureList},
+		{"POST /erasures", erase, s.erasureCreate},
+		{"GET /erasures/new", erase, s.erasureNew},
+		{"POST /erasures/settings", erase, s.erasureSettingsSet},
+		{"POST /erasures/list", erase, s.erasureListFile},
+		{"GET /erasures/report", erase, s.reportNew},
+		{"POST /erasures/report", erase, s.heavy(s.reportCreate)},
+		{"GET /erasures/{id}", erase, s.erasureShow},
+		{"POST /erasures/{id}/{action}", erase, s.erasureChange},
+		{"GET /erasures/{id}/certificate", erase, s.certificateShow},
+		{"GET /erasures/{id}/certificate.json", erase, s.certificateJSON},
 		{"GET /masking", metadata, s.maskShow},
 		{"POST /masking", settings, s.maskSet},
 		{"POST /masking/reset", settings, s.maskReset},

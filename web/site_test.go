@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"recall/erasure"
 	"recall/filter"
 	"recall/plenigo"
 	"recall/reverify"
@@ -53,7 +54,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		t.Fatal(err)
 	}
 	o := Options{
-		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Key: key, PublicURL: "https://recall.example",
+		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Report: erasure.New(db, nil, "", nil), Key: key, PublicURL: "https://recall.example",
 		Test: sentTest{t, s}, Trial: trier{&s.tried, s}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}

@@ -39,6 +39,7 @@ type Options struct {
 	Test       TestSender
 	Trial      Trier
 	Reverify   Reverifier
+	Report     Reporter
 	Key        seal.Key            // cookies are signed with a key derived from it
 	PublicURL  string              // where the outside reaches the receiver, for the URLs shown
 	MaxBody    int64               // largest body taken in, in bytes; bounds packed ones when they are shown; 0: 1 MiB
@@ -70,6 +71,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Trial == nil {
 		return nil, errors.New("web: nothing to try destinations with given")
+	}
+	if o.Report == nil {
+		return nil, errors.New("web: nothing to answer persons' requests with given")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -118,7 +118,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		return err
 	}
 	h.admin, err = web.NewHandler(web.Options{
-		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
+		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
 		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
 		Test:     test,

@@ -32,7 +32,7 @@ type erasureListCmd struct{}
 
 func (c *erasureListCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(db *store.DB) error {
-		cases, err := db.ListErasures(ctx)
+		cases, err := db.ListErasures(ctx, 0, 200)
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func (c *erasureDecideCmd) Run(ctx context.Context, a *app) error {
 		ids = append(ids, id)
 	}
 	return a.withErasure(ctx, c.ID, func(db *store.DB, _ *store.ErasureCase) error {
-		if err := db.DecideErasure(ctx, c.ID, ids, c.Erase, c.Reason, store.AuditEntry{Actor: actor()}); err != nil {
+		if err := db.DecideErasure(ctx, c.ID, store.ErasureChoice{Events: ids}, c.Erase, c.Reason, store.AuditEntry{Actor: actor()}); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintln(a.out, "Decided.")

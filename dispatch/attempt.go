@@ -169,7 +169,7 @@ func (d *Dispatcher) recordBatch(batch []*result) {
 }
 
 // recorded is what follows from an outcome that is written down.
-func (d *Dispatcher) recorded(e *result, failures int) {
+func (d *Dispatcher) recorded(e *result, failures store.LaneFailures) {
 	if e.Attempt != nil {
 		d.meter.Attempted(e.destination.Name, e.Trigger, e.State, e.Attempt.Status, e.Attempt.Duration, d.now().Sub(e.CreatedAt))
 		d.assess(e, failures)

@@ -9,13 +9,17 @@ import (
 	"recall/store"
 )
 
-// A destination that keeps failing becomes broken: its deliveries wait without using up their tries, and one of them at a
+// A destination that keeps failing becomes broken: ten attempts in a row failed, or more than four in five of at least fifty
+// within a minute, so that one which answers well now and then does not use up the tries of all the others. What a few
+// events cause that it refuses for what they are is less, and does not keep the rest from it. Its deliveries wait without using up their tries, and one of them at a
 // time shows, ever more seldom, whether it is back. The first that succeeds makes it active, and what waited goes out,
 // slowly at first. People's redispatches do not count against it: they are often made to see whether it works. To a broken
 // destination each is tried once at once, and one that succeeds makes it active as a probe does.
 
 const (
-	breakAfter = 10 // attempts in a row that failed
+	breakAfter = 10  // attempts in a row that failed
+	breakLeast = 50  // attempts within a minute, store.LaneWindow, ...
+	breakShare = 0.8 // ... of which more than this share failed
 	probeFirst = 30 * time.Second
 	probeMost  = 10 * time.Minute
 	healthWait = 5 * time.Second // for the database, to write it down
@@ -27,9 +31,9 @@ func (d *Dispatcher) probeAfter(failed int) time.Time {
 	return d.now().Add(d.jitter(wait))
 }
 
-// assess draws the conclusions of a recorded attempt for its destination. failures is how many have failed in a row by now,
-// 0 where the last one succeeded.
-func (d *Dispatcher) assess(e *result, failures int) {
+// assess draws the conclusions of a recorded attempt for its destination. failures is how that has done of late, zero where
+// no attempt of the batch failed.
+func (d *Dispatcher) assess(e *result, failures store.LaneFailures) {
 	ctx, cancel := context.WithTimeout(context.Background(), healthWait)
 	defer cancel()
 	name, succeeded := e.destination.Name, e.State == store.DeliverySucceeded
@@ -51,10 +55,14 @@ func (d *Dispatcher) assess(e *result, failures int) {
 	case e.probing() && e.byHand(): // it says nothing of how soon to probe again
 	case e.probing():
 		err = d.db.ProbeFailed(ctx, e.DestinationID)
-	case failures >= breakAfter && !succeeded && e.Health && e.destination.State == store.DestinationActive:
-		reason := fmt.Sprintf("%d attempts in a row failed, the last with: %s", failures, lastWords(e.Attempt))
+	case !succeeded && e.Health && e.destination.State == store.DestinationActive && keepsFailing(failures):
+		reason := fmt.Sprintf("%d attempts in a row failed, the last with: %s", failures.InARow, lastWords(e.Attempt))
+		if failures.InARow < breakAfter {
+			reason = fmt.Sprintf("%d of %d attempts within a minute failed, the last with: %s", failures.Failed, failures.Ended, lastWords(e.Attempt))
+		}
 		if changed, err = d.db.BreakDestination(ctx, e.DestinationID, reason, d.probeAfter(0), note("destination.break", reason)); changed {
-			d.log.Warn("destination broken: its deliveries wait, and it is probed", "destination", name, "failures", failures)
+			d.log.Warn("destination broken: its deliveries wait, and it is probed", "destination", name,
+				"failures_in_a_row", failures.InARow, "attempts", failures.Ended, "failed", failures.Failed)
 		}
 	}
 	if err != nil {
@@ -68,6 +76,11 @@ func (d *Dispatcher) assess(e *result, failures int) {
 	if changed {
 		d.wake(e.DestinationID)
 	}
+}
+
+// keepsFailing tells whether that is so much that the destination is taken for broken.
+func keepsFailing(f store.LaneFailures) bool {
+	return f.InARow >= breakAfter || f.Ended >= breakLeast && float64(f.Failed) > breakShare*float64(f.Ended)
 }
 
 // lastWords is how an attempt failed, in short.

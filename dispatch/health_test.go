@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +129,85 @@ func TestFailuresThatDoNotBreak(t *testing.T) {
 		if state := w.stateOf(name); state != store.DestinationActive {
 			t.Errorf("%s is %s", name, state)
 		}
+	}
+}
+
+// TestFailsTooOften: one that succeeds now and then, and fails more than four times in five within a minute, is broken; not one
+// that fails as often in a row of minutes.
+func TestFailsTooOften(t *testing.T) {
+	w := newWorld(t)
+	var answers []http.HandlerFunc
+	for n := range 200 {
+		answers = append(answers, status(map[bool]int{true: 200, false: 500}[n%8 == 7]))
+	}
+	often, slowly := newReceiver(t, answers...), newReceiver(t, answers...)
+	w.destination("often", often.URL, match("type:ORDER.CHANGE"), once)
+	w.destination("slowly", slowly.URL, match("type:CUSTOMER.CREATION"), once)
+	w.automatic(w.options(often.URL, slowly.URL))
+	for n := range breakLeast {
+		if state := w.stateOf("often"); state != store.DestinationActive {
+			t.Fatalf("%s after %d", state, n)
+		}
+		delivery := w.arrive("1")[0]
+		w.until("an end", func() bool { return !w.find(delivery).FinishedAt.IsZero() })
+	}
+	w.until("broken", func() bool { return w.stateOf("often") == store.DestinationBroken })
+	d, err := w.db.FindDestination(t.Context(), "often")
+	must(t, err)
+	if d.StateReason != "44 of 50 attempts within a minute failed, the last with: 500 Internal Server Error" {
+		t.Error(d.StateReason)
+	}
+	for range 2 * breakLeast {
+		w.clock.set(w.clock.now().Add(store.LaneWindow / 20))
+		w.bodies++
+		e := w.event(fmt.Sprintf(`{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"1","entity":{"number":%d}}`, w.bodies))
+		w.record(e)
+		delivery := w.deliveries(e.ID)[0]
+		w.until("an end", func() bool { return !w.find(delivery).FinishedAt.IsZero() })
+	}
+	if state := w.stateOf("slowly"); state != store.DestinationActive {
+		t.Errorf("the other is %s", state)
+	}
+}
+
+// TestOneProbe: when a probe is due, one is made, however many instances look at the same moment.
+func TestOneProbe(t *testing.T) {
+	w := newWorld(t)
+	to := newReceiver(t, status(503))
+	crm := w.destination("crm", to.URL, match(""))
+	o := w.options(to.URL)
+	o.Jitter = asTheScheduleSays
+	first := w.automatic(o)
+	o.Live = w.live()
+	second := w.start(o)
+	_, err := w.db.BreakDestination(t.Context(), crm.ID, "down", noon.Add(time.Minute), store.AuditEntry{Actor: "recall", Action: "destination.break", Subject: "crm"})
+	must(t, err)
+	for _, d := range []*Dispatcher{first, second} {
+		must(t, d.live.Renew(t.Context()))
+	}
+	w.arrive("1", "2", "3", "4", "5", "6")
+	due := noon.Add(time.Minute)
+	for n := range 3 {
+		w.clock.set(due)
+		first.wake(crm.ID)
+		second.wake(crm.ID)
+		w.until("a probe failed", func() bool { return one[int](w, `SELECT probes FROM lanes`) == n+1 })
+		broken := *crm
+		broken.State = store.DestinationBroken
+		var looks sync.WaitGroup
+		for range 8 { // as more instances would
+			looks.Go(func() {
+				claimed, _, err := w.db.ClaimDeliveries(t.Context(), store.Claim{Destination: &broken, Limit: 10, Lease: time.Minute, ProbeAfter: first.probeAfter})
+				if err != nil || len(claimed) > 0 {
+					t.Errorf("%d claimed beside the probe: %v", len(claimed), err)
+				}
+			})
+		}
+		looks.Wait()
+		if got := len(to.requests()); got != n+1 {
+			t.Errorf("%d requests after %d probes", got, n+1)
+		}
+		due = due.Add(time.Minute << n)
 	}
 }
 

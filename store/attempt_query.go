@@ -30,19 +30,19 @@ func (e *EndedAttempt) open() bool { return e.Attempt == nil || e.State == Deliv
 var ErrRefused = errors.New("the database does not take it")
 
 // EndAttempts records in one transaction how attempts ended and where their deliveries stand now. It returns, of the
-// destinations that one failed at, how many have failed in a row since, and one error per attempt, nil where it is recorded.
+// destinations that one failed at, how they have done of late, and one error per attempt, nil where it is recorded.
 // One bad attempt, with ErrRefused, never fails the others. Said twice it is said once.
 //
 // An attempt is always recorded. Its delivery keeps its state where it was cancelled or finished meanwhile, and where a
 // later attempt has begun, which then decides, unless this one succeeded.
-func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, errs []error) {
+func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]LaneFailures, errs []error) {
 	errs = make([]error, len(ended))
 	failures, err := db.endAttempts(ctx, ended)
 	switch {
 	case err == nil:
 	case len(ended) > 1 && refused(err):
 		half := len(ended) / 2
-		var second map[int64]int
+		var second map[int64]LaneFailures
 		failures, errs = db.EndAttempts(ctx, ended[:half])
 		second, more := db.EndAttempts(ctx, ended[half:])
 		maps.Copy(failures, second)
@@ -57,9 +57,9 @@ func (db *DB) EndAttempts(ctx context.Context, ended []*EndedAttempt) (failures 
 	return failures, errs
 }
 
-func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]int, err error) {
+func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (failures map[int64]LaneFailures, err error) {
 	now := db.Now()
-	failures = map[int64]int{}
+	failures = map[int64]LaneFailures{}
 	var attempts attemptColumns
 	var back backColumns
 	var ordered orderColumns
@@ -92,7 +92,7 @@ func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (failures 
 	attempts.queue(batch)
 	back.queue(batch)
 	ordered.release(batch, now)
-	queueHealth(batch, health, failures)
+	queueHealth(batch, health, failures, now)
 	return failures, db.sending.SendBatch(ctx, batch).Close() // one transaction
 }
 

@@ -45,40 +45,54 @@ func (c *orderColumns) release(batch *pgx.Batch, now time.Time) {
 
 // laneHealth is what attempts that ended one after the other say of their destination.
 type laneHealth struct {
-	failures  int  // since the last that succeeded
-	succeeded bool // one did
+	failures      int  // since the last that succeeded
+	succeeded     bool // one did
+	ended, failed int
 }
 
 func (h *laneHealth) add(succeeded bool) {
+	h.ended++
 	if succeeded {
 		h.succeeded, h.failures = true, 0
 	} else {
 		h.failures++
+		h.failed++
 	}
 }
 
-// queueHealth counts failures in a row, and tells those that there are.
-func queueHealth(batch *pgx.Batch, health map[int64]*laneHealth, failures map[int64]int) {
-	var well []int64
+// LaneFailures is how a destination that an attempt failed at has done of late.
+type LaneFailures struct {
+	InARow        int // that failed since the last that succeeded
+	Ended, Failed int // attempts within the window, which begins with a failure
+}
+
+// LaneWindow is how long attempts are counted for the share of those that fail.
+const LaneWindow = time.Minute
+
+// queueHealth counts failures, and tells those that there are. Attempts that succeed at a destination without any write nothing.
+func queueHealth(batch *pgx.Batch, health map[int64]*laneHealth, failures map[int64]LaneFailures, now time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(health)) {
 		h := health[id]
-		if h.failures == 0 {
-			well = append(well, id)
+		if h.failed == 0 {
+			batch.Queue(`
+				UPDATE lanes SET failures = 0, window_ended = window_ended + $2
+				WHERE destination_id = $1 AND (failures > 0 OR window_failed > 0 AND window_at > $3)`, id, h.ended, now.Add(-LaneWindow))
 			continue
 		}
 		batch.Queue(`
-			INSERT INTO lanes AS l (destination_id, failures) VALUES ($1, $2)
-			ON CONFLICT (destination_id) DO UPDATE SET failures = CASE WHEN $3 THEN 0 ELSE l.failures END + EXCLUDED.failures
-			RETURNING failures`, id, h.failures, h.succeeded).
+			INSERT INTO lanes AS l (destination_id, failures, window_at, window_ended, window_failed) VALUES ($1, $2, $4, $5, $6)
+			ON CONFLICT (destination_id) DO UPDATE SET
+				failures = CASE WHEN $3 THEN 0 ELSE l.failures END + EXCLUDED.failures,
+				window_at = CASE WHEN l.window_at > $7 THEN l.window_at ELSE EXCLUDED.window_at END,
+				window_ended = CASE WHEN l.window_at > $7 THEN l.window_ended ELSE 0 END + EXCLUDED.window_ended,
+				window_failed = CASE WHEN l.window_at > $7 THEN l.window_failed ELSE 0 END + EXCLUDED.window_failed
+			RETURNING failures, window_ended, window_failed`, id, h.failures, h.succeeded, now, h.ended, h.failed, now.Add(-LaneWindow)).
 			QueryRow(func(row pgx.Row) error {
-				var n int
-				err := row.Scan(&n)
-				failures[id] = n
+				var f LaneFailures
+				err := row.Scan(&f.InARow, &f.Ended, &f.Failed)
+				failures[id] = f
 				return err
 			})
-	}
-	if len(well) > 0 {
-		batch.Queue(`UPDATE lanes SET failures = 0 WHERE destination_id = ANY($1) AND failures > 0`, well)
 	}
 }
 
@@ -99,7 +113,7 @@ func (db *DB) changeLane(ctx context.Context, id int64, from, to DestinationStat
 	err = pgx.BeginFunc(ctx, db.sending, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO lanes (destination_id, probe_at) VALUES ($1, $2)
-			ON CONFLICT (destination_id) DO UPDATE SET failures = 0, probes = 0, probe_at = EXCLUDED.probe_at`,
+			ON CONFLICT (destination_id) DO UPDATE SET failures = 0, probes = 0, probe_at = EXCLUDED.probe_at, window_at = NULL, window_ended = 0, window_failed = 0`,
 			id, orNull(probeAt, time.Time{}))
 		if err != nil {
 			return err

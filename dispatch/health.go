@@ -44,8 +44,7 @@ func (d *Dispatcher) assess(e *result, failures store.LaneFailures) {
 	var err error
 	switch {
 	case e.Attempt.Status == http.StatusGone && !succeeded:
-		const reason = "It answered 410 Gone: it asks not to be sent to any more. Resume it when it is back."
-		if changed, err = d.db.SetDestinationState(ctx, e.DestinationID, store.DestinationPaused, reason, note("destination.pause", reason)); changed {
+		if changed, err = d.db.SetDestinationState(ctx, e.DestinationID, store.DestinationPaused, store.GoneReason, note("destination.pause", store.GoneReason)); changed {
 			d.log.Warn("destination paused: it answered 410 Gone", "destination", name)
 		}
 	case e.probing() && succeeded:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -187,17 +186,7 @@ func writeAuditHead(path string, c AuditCheckpoint) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-") // mode 0600
-	if err != nil {
-		return fmt.Errorf("keeping the end of the audit list: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := writeFile(path, append(b, '\n')); err != nil {
 		return fmt.Errorf("keeping the end of the audit list: %w", err)
 	}
 	return nil

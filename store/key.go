@@ -44,6 +44,8 @@ var sealedColumns = []sealedColumn{
 		`UPDATE erasure_cases SET person_sealed = NULL WHERE id = ANY($1) AND substring(person_sealed from 2 for 4) = $2`}},
 	{"key of erased persons' hashes", "erasure_keys", "sealed", "id", "", func(int64, string) string { return personKeyContext }, []string{
 		`DELETE FROM erasure_keys WHERE id = ANY($1) AND substring(sealed from 2 for 4) = $2`}},
+	{"secrets of alert channels", "alert_channels", "sealed", "id", "", func(id int64, _ string) string { return channelPlace(id) }, []string{
+		`UPDATE alert_channels SET sealed = NULL, paused = true, revision = revision + 1 WHERE id = ANY($1) AND substring(sealed from 2 for 4) = $2`}},
 }
 
 // resealBatch bounds a step of a rotation, in rows.

@@ -46,15 +46,19 @@ func (db *DB) keepLastKnown(sources []*Source, destinations []*Destination) erro
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(db.KeepSettings)
-	f, err := os.CreateTemp(dir, filepath.Base(db.KeepSettings)+"-") // mode 0600
+	return writeFile(db.KeepSettings, db.key.Seal(plain, lastKnownContext))
+}
+
+// writeFile writes a file, mode 0600, whole or not at all.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+"-") // mode 0600
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(db.key.Seal(plain, lastKnownContext))
+	_, err = f.Write(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), db.KeepSettings)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		os.Remove(f.Name())

@@ -61,6 +61,7 @@ func (db *DB) maintain(ctx context.Context) error {
 			DELETE FROM payload_views
 			WHERE (actor, subject, hour) IN (SELECT actor, subject, hour FROM payload_views WHERE hour < $1 LIMIT $2)`, db.Now().Add(-viewsKept)),
 		db.thinVolume(ctx),
+		db.thinAlerts(ctx),
 		db.retain(ctx),
 	)
 }

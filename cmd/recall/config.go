@@ -65,6 +65,9 @@ type serveSettings struct {
 	RejectedPerHour  string `env:"RECALL_REJECTED_PER_HOUR" default:"10000" help:"Rejected callbacks of one sender that a source keeps in an hour, unless one was accepted from it; more are answered and counted only. 0: no limit."`
 	MetricsToken     string `env:"RECALL_METRICS_TOKEN" placeholder:"TOKEN" help:"Token with which programs may read /metrics and /health/details, at least 16 characters (openssl rand -hex 16). Without it only who is logged in. A flag can be seen by others on the machine."`
 	MetricsTokenFile string `env:"RECALL_METRICS_TOKEN_FILE" placeholder:"FILE" help:"File that holds the same."`
+	AlertWindow      string `env:"RECALL_ALERT_WINDOW" default:"1m" help:"How long further alerts are waited for before one message goes out for all."`
+	AlertRepeat      string `env:"RECALL_ALERT_REPEAT" default:"1h" help:"When an alert that lasts, and that nobody has acknowledged, is told again; each time after twice as long, up to a day."`
+	AlertZone        string `env:"RECALL_ALERT_ZONE" default:"UTC" help:"Time zone by whose hours and weekdays a source's usual rhythm is judged, such as Europe/Berlin."`
 	SessionIdle      string `env:"RECALL_SESSION_IDLE" default:"2h" help:"How long a log-in lasts that is not used."`
 	SessionAge       string `env:"RECALL_SESSION_AGE" default:"12h" help:"How long a log-in lasts, whatever is done in between."`
 	RevealFor        string `env:"RECALL_REVEAL_FOR" default:"15m" help:"How long what is hidden stays revealed to who asked for it."`
@@ -104,6 +107,9 @@ type config struct {
 	RatePerAddress  float64
 	RejectedPerHour int
 	MetricsToken    string // "": none
+	AlertWindow     time.Duration
+	AlertRepeat     time.Duration
+	AlertZone       *time.Location
 	Sessions        store.SessionLimits
 	RevealFor       time.Duration
 	ShutdownDelay   time.Duration
@@ -144,6 +150,9 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),
 		MetricsToken:    p.token("RECALL_METRICS_TOKEN", serve.MetricsToken, serve.MetricsTokenFile),
+		AlertWindow:     p.duration("RECALL_ALERT_WINDOW", serve.AlertWindow, time.Second, time.Hour),
+		AlertRepeat:     p.duration("RECALL_ALERT_REPEAT", serve.AlertRepeat, time.Minute, 7*24*time.Hour),
+		AlertZone:       p.zone("RECALL_ALERT_ZONE", serve.AlertZone),
 		Sessions: store.SessionLimits{
 			Idle: p.duration("RECALL_SESSION_IDLE", serve.SessionIdle, time.Minute, 30*24*time.Hour),
 			Age:  p.duration("RECALL_SESSION_AGE", serve.SessionAge, time.Minute, 30*24*time.Hour),
@@ -262,6 +271,15 @@ func (p *problems) token(variable, value, file string) string {
 		return ""
 	}
 	return text
+}
+
+func (p *problems) zone(variable, value string) *time.Location {
+	zone, err := time.LoadLocation(value)
+	if err != nil {
+		p.add("%s: there is no time zone %.60q; write it as Europe/Berlin, or UTC", variable, value)
+		return time.UTC
+	}
+	return zone
 }
 
 // databaseURL: what pgx has to say about a wrong one may quote the password in it, so it is not repeated.

@@ -107,6 +107,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	db.KeepAudit = a.auditHeadFile()
 	h.background.Go(func() { repeat(work, a.log, "sealing the audit list", sealEvery, db.SealAudit) })
 	h.background.Go(func() { watch.Watch(work, db.DB, a.log) })
+	front.alerts.Use(db.DB)
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
 	secure := g.secure()
 	test := &testSender{receiver: receiver, live: h.live, now: a.now}

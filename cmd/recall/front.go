@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"recall/alert"
 	"recall/api"
 	"recall/receive"
 	"recall/store"
@@ -27,6 +28,7 @@ type front struct {
 	receiver  *receive.Handler
 	spool     *receive.Spool
 	spoolDir  string
+	alerts    *alert.Watcher
 	stopping  atomic.Bool // the signal has come: whoever shares callbacks out should look for another place
 
 	secure       bool   // the admin UI is reached over TLS

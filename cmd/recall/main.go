@@ -36,6 +36,7 @@ type cli struct {
 	Mask        maskCmd        `cmd:"" help:"What of an event is personal or secret, and hidden until it is revealed."`
 	Audit       auditCmd       `cmd:"" help:"List and export who did what, and check that nothing of it was changed."`
 	Key         keyCmd         `cmd:"" help:"Change the key that seals secrets, and see what is sealed with which."`
+	Alert       alertCmd       `cmd:"" help:"What somebody should look at, and who is told of it."`
 	User        userCmd        `cmd:"" help:"Manage who may log in."`
 	Demo        demoCmd        `cmd:"" help:"Remove what serve --demo made."`
 	Token       tokenCmd       `cmd:"" help:"Manage the tokens that programs use the API with."`

@@ -81,6 +81,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer spool.Close()
 	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Now: a.now})
 	details := &details{front: front, app: a, certs: certs, key: key}
+	front.alerts = a.watcher(front, key, g.admin)
 	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
@@ -119,6 +120,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		background.Go(func() { cert.watch(work) })
 	}
 	background.Go(func() { tally.Run(work) }) // its last counts go out before the engine stops
+	background.Go(func() { front.alerts.Run(work) })
 	defer stop("callbacks", front.receiver.Close)
 	failed := make(chan error, 2)
 	adminServer := receive.NewServer(a.cfg.AdminAddr, front.receiver.WithSender(front.handler(watch, details)), a.log)

@@ -152,7 +152,7 @@ func (e *Eraser) run(ctx context.Context, c *store.ErasureCase) error {
 		if err := e.db.PlanRewrite(ctx, c.ID, c.Tables); err != nil {
 			return err
 		}
-		return e.db.StepErasure(ctx, c, fmt.Sprintf("%d entries of the search index", cut), map[string]int64{"search entries": cut})
+		return e.db.StepErasure(ctx, c, counted(cut, "entry", "entries")+" of the search index", map[string]int64{"search entries": cut})
 	case store.StepRewrite:
 		return e.rewrite(ctx, c)
 	case store.StepLog:
@@ -180,7 +180,7 @@ func (e *Eraser) findAgain(ctx context.Context, c *store.ErasureCase) error {
 	if err != nil || now.State != store.ErasureRunning {
 		return err
 	}
-	return e.db.StepErasure(ctx, c, fmt.Sprintf("%d events", now.Found["events"]+now.Found["doubtful"]), nil)
+	return e.db.StepErasure(ctx, c, counted(now.Found["events"]+now.Found["doubtful"], "event", "events"), nil)
 }
 
 // traces takes the person's names out of filters, while the events that tell them are there.
@@ -197,7 +197,7 @@ func (e *Eraser) traces(ctx context.Context, c *store.ErasureCase) error {
 		return err
 	}
 	if n := counts["rules"]; n > 0 {
-		err = e.db.LeaveOver(ctx, c.ID, fmt.Sprintf("The matching rule of %d destinations names the person: change it on the destination's page.", n))
+		err = e.db.LeaveOver(ctx, c.ID, "The person is named by the "+counted(n, "matching rule of a destination", "matching rules of destinations")+": change that on the destination's page.")
 	}
 	if err != nil {
 		return err
@@ -237,13 +237,13 @@ func (e *Eraser) destroy(ctx context.Context, c *store.ErasureCase) error {
 	case left > busy:
 		return nil
 	case left > 0:
-		return e.db.PutOffErasure(ctx, c.ID, e.now().Add(soon), fmt.Sprintf("%d events are being sent at this moment", left))
+		return e.db.PutOffErasure(ctx, c.ID, e.now().Add(soon), counted(left, "event is", "events are")+" being sent at this moment")
 	}
 	now, err := e.db.FindErasure(ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	return e.db.StepErasure(ctx, c, fmt.Sprintf("%d events, %d deliveries, %d attempts", now.Done["events"], now.Done["deliveries"], now.Done["attempts"]), nil)
+	return e.db.StepErasure(ctx, c, counted(now.Done["events"], "event", "events")+", "+counted(now.Done["deliveries"], "delivery", "deliveries")+", "+counted(now.Done["attempts"], "attempt", "attempts"), nil)
 }
 
 func (e *Eraser) rewrite(ctx context.Context, c *store.ErasureCase) error {
@@ -254,12 +254,20 @@ func (e *Eraser) rewrite(ctx context.Context, c *store.ErasureCase) error {
 	case wait > 0:
 		return e.db.PutOffErasure(ctx, c.ID, e.now().Add(wait), why)
 	case left > 0:
-		return e.db.PutOffErasure(ctx, c.ID, e.now(), fmt.Sprintf("%d tables left", left))
+		return e.db.PutOffErasure(ctx, c.ID, e.now(), counted(int64(left), "table", "tables")+" left")
 	}
 	if err := e.db.ForgetValues(ctx); err != nil {
 		return err
 	}
 	return e.db.StepErasure(ctx, c, "", nil)
+}
+
+// counted is "1 event", "2 events".
+func counted(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
 }
 
 // close makes the certificate.

@@ -79,5 +79,5 @@ func (e *Eraser) awaitSpools(ctx context.Context, c *store.ErasureCase) error {
 	if left != nil {
 		return left
 	}
-	return e.db.StepErasure(ctx, c, fmt.Sprintf("%d spools, %d events", files, spooled), map[string]int64{"spooled copies": spooled})
+	return e.db.StepErasure(ctx, c, counted(int64(files), "spool", "spools")+", "+counted(spooled, "event", "events"), map[string]int64{"spooled copies": spooled})
 }

@@ -20,11 +20,8 @@ type certificateView struct {
 	Hash      string
 	Sources   string
 	Reason    string
-	Opened    string
-	By        string
-	Callback  string
-	Confirmed string
-	Confirmer string
+	Opened    string // when, by whom, by which callback
+	Confirmed string // when and by whom
 	Closed    string
 	Found     []namedCount
 	Destroyed []namedCount
@@ -39,7 +36,7 @@ type certificateView struct {
 	Digest    string
 }
 
-type certificateStep struct{ Name, At, Says string }
+type certificateStep struct{ Name, Note string }
 
 type certificateEventRow struct{ ID, Received, Type, Verdict, Size, SHA256, Note string }
 
@@ -83,15 +80,19 @@ func certificateTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:
 func newCertificateView(p page, c *erasure.Certificate) certificateView {
 	v := certificateView{
 		page: p, URL: erasureURL(c.Case), Number: fmt.Sprint(c.Case), Subject: c.Subject, Person: c.PersonHash != "", Hash: c.PersonHash, Sources: enumerate(slices.Clone(c.Sources)),
-		Reason: c.Reason, Opened: certificateTime(c.OpenedAt), By: c.OpenedBy, Confirmed: certificateTime(c.ConfirmedAt), Confirmer: c.ConfirmedBy, Closed: certificateTime(c.ClosedAt),
+		Reason: c.Reason, Opened: certificateTime(c.OpenedAt) + " by " + c.OpenedBy, Confirmed: certificateTime(c.ConfirmedAt) + " by " + c.ConfirmedBy, Closed: certificateTime(c.ClosedAt),
 		Found: erasureCounts(c.Found), Destroyed: erasureCounts(c.Destroyed), Left: c.LeftOut, Leftover: c.Leftover, Backups: c.Backups, Digest: c.Digest,
 		All: plural(int(c.EventsOfAll), "event", "events"),
 	}
 	if c.Callback != nil {
-		v.Callback = c.Callback.String()
+		v.Opened += ", for the callback " + c.Callback.String()
 	}
 	for _, step := range c.Steps {
-		v.Steps = append(v.Steps, certificateStep{erasureStepWords[step.Step], certificateTime(step.At), step.Says})
+		note := certificateTime(step.At)
+		if step.Says != "" {
+			note += "; " + step.Says
+		}
+		v.Steps = append(v.Steps, certificateStep{erasureStepWords[step.Step], "(" + note + ")"})
 	}
 	for _, l := range c.Spools {
 		says := plural(l.Events, "event", "events") + " cleared, " + certificateTime(l.At)
@@ -111,4 +112,9 @@ func newCertificateView(p page, c *erasure.Certificate) certificateView {
 		v.Unlisted = plural(n, "more event is", "more events are") + " in the digest, and not listed here."
 	}
 	return v
+}
+
+// leftOutWords say who left an event, why, and what was doubtful about it.
+func leftOutWords(l erasure.CertificateLeft) string {
+	return "was left by " + l.By + ": " + l.Reason + " (" + l.Doubt + ")"
 }

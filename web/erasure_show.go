@@ -103,7 +103,11 @@ func (s *server) erasureShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	cleared := slices.ContainsFunc(looks, func(l store.SpoolLook) bool { return l.Erased })
 	for _, l := range looks {
+		if cleared && !l.Erased { // what was seen there before
+			continue
+		}
 		says := plural(l.Events, "event", "events")
 		if l.Erased {
 			says += ", cleared"

@@ -41,9 +41,9 @@ type tombstoneView struct {
 }
 
 type tombstoneDelivery struct {
-	Destination, Trigger, Attempts, Status string
-	State                                  mood
-	At                                     timeView
+	Destination, Trigger, Attempts string
+	State                          mood
+	At                             timeView
 }
 
 // tombstoneShow is the page of an erased event. It is gone, and says so by its status.
@@ -76,7 +76,7 @@ func newTombstoneView(p page, t *store.Tombstone, source string) tombstoneView {
 	for _, d := range t.Deliveries {
 		row := tombstoneDelivery{Destination: d.Destination, Trigger: words(d.Trigger), State: deliveryMood(store.DeliveryState(d.State)), Attempts: plural(d.Attempts, "attempt", "attempts")}
 		if d.Status != nil {
-			row.Status = statusWords(*d.Status)
+			row.Attempts += ", " + statusWords(*d.Status)
 		}
 		if d.At != nil {
 			row.At = newTime(*d.At, p.Now)

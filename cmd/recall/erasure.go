@@ -138,9 +138,12 @@ func (c *erasureShowCmd) Run(ctx context.Context, a *app) error {
 		if e.Why != "" {
 			fmt.Fprintf(a.out, "Waits: %s\n", harmless(e.Why))
 		}
-		for title, counts := range map[string]map[string]int64{"Found": e.Found, "Destroyed": e.Done} {
-			for _, name := range slices.Sorted(maps.Keys(counts)) {
-				fmt.Fprintf(a.out, "%s: %d %s\n", title, counts[name], name)
+		for _, list := range []struct {
+			title  string
+			counts map[string]int64
+		}{{"Found", e.Found}, {"Destroyed", e.Done}} {
+			for _, name := range slices.Sorted(maps.Keys(list.counts)) {
+				fmt.Fprintf(a.out, "%s: %d %s\n", list.title, list.counts[name], name)
 			}
 		}
 		for _, left := range e.Leftover {

@@ -55,6 +55,7 @@ type Options struct {
 	DB         *store.DB
 	Redispatch Redispatcher
 	Reverify   Reverifier
+	Report     Reporter
 	Test       TestSender
 	Trial      Trier
 	Details    http.Handler // of the program's health
@@ -69,14 +70,15 @@ type Options struct {
 // server holds what the operations share.
 type server struct {
 	Options
-	huma   huma.API
-	mux    *http.ServeMux
-	limits *limits
+	huma    huma.API
+	mux     *http.ServeMux
+	limits  *limits
+	reports chan struct{} // bounds files that are written at one time
 }
 
 // NewHandler serves everything under Prefix.
 func NewHandler(o Options) (http.Handler, error) {
-	if o.DB == nil || o.Redispatch == nil || o.Reverify == nil || o.Test == nil || o.Trial == nil || o.Details == nil {
+	if o.DB == nil || o.Redispatch == nil || o.Reverify == nil || o.Report == nil || o.Test == nil || o.Trial == nil || o.Details == nil {
 		return nil, errors.New("api: something that it needs was not given")
 	}
 	if o.Log == nil {
@@ -86,11 +88,11 @@ func NewHandler(o Options) (http.Handler, error) {
 		o.Now = time.Now
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
-	s := &server{Options: o, mux: http.NewServeMux(), limits: newLimits(o.Rate)}
+	s := &server{Options: o, mux: http.NewServeMux(), limits: newLimits(o.Rate), reports: make(chan struct{}, reportMost)}
 	s.huma = humago.NewWithPrefix(s.mux, Prefix, describe(o.Version))
 	for _, register := range []func(){
 		s.eventOperations, s.payloadOperations, s.reverifyOperations, s.historyOperations, s.sourceOperations, s.destinationOperations,
-		s.replayOperations, s.failureOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations,
+		s.replayOperations, s.failureOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
 		s.auditOperations, s.overviewOperations, s.healthOperations,
 	} {
 		register()

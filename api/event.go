@@ -204,6 +204,13 @@ func (s *server) findEvent(ctx context.Context, id uuid.UUID) (*store.Event, err
 	if !errors.Is(err, store.ErrNotFound) {
 		return e, err
 	}
+	stone, err := s.DB.FindTombstone(ctx, id)
+	switch {
+	case err == nil:
+		return nil, &Problem{Status: http.StatusGone, Type: "erased", Detail: sentence(stone.Words())}
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
 	words, err := s.DB.WordsOfGone(ctx, id)
 	switch {
 	case err == nil:

@@ -20,6 +20,7 @@ import (
 
 	"recall/api"
 	"recall/dispatch"
+	"recall/erasure"
 	"recall/plenigo"
 	"recall/reverify"
 	"recall/store"
@@ -78,7 +79,7 @@ func newHouse(t *testing.T, options ...func(*api.Options)) *house {
 	must(t, err)
 	h.db.OnRecord(dispatcher.EnqueueTx)
 	o := api.Options{
-		DB: h.db, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverify.New(h.db, live, nil), PublicURL: "https://recall.example/", Version: "test", Now: h.clock,
+		DB: h.db, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverify.New(h.db, live, nil), Report: erasure.New(h.db, nil, "", nil), PublicURL: "https://recall.example/", Version: "test", Now: h.clock,
 		Test: receiver{h},
 		Details: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

@@ -110,6 +110,11 @@ var problems = []struct {
 	{store.ErrUnreadable, http.StatusConflict, "unreadable"},
 	{store.ErrReasonNeeded, http.StatusUnprocessableEntity, "reason"},
 	{store.ErrTokenRights, http.StatusUnprocessableEntity, "right"},
+	{store.ErrErasureState, http.StatusConflict, "state"},
+	{store.ErrErasureDoubts, http.StatusConflict, "doubtful"},
+	{store.ErrErasureHeld, http.StatusConflict, "held"},
+	{store.ErrErasureReason, http.StatusUnprocessableEntity, "reason"},
+	{store.ErrErasurePerson, http.StatusUnprocessableEntity, "request"},
 	{dispatch.ErrRejected, http.StatusConflict, "rejected"},
 	{dispatch.ErrNoReason, http.StatusUnprocessableEntity, "reason"},
 }

@@ -77,7 +77,14 @@ func ReadCertificate(data []byte) (*Certificate, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, fmt.Errorf("reading a certificate: %w", err)
 	}
+	c.fill()
 	return &c, nil
+}
+
+// fill makes lists of what there is none of, so that programs find lists.
+func (c *Certificate) fill() {
+	c.Sources, c.Steps, c.Spools = append([]string{}, c.Sources...), append([]store.ErasureDone{}, c.Steps...), append([]CertificateSpool{}, c.Spools...)
+	c.LeftOut, c.Leftover, c.Events = append([]CertificateLeft{}, c.LeftOut...), append([]string{}, c.Leftover...), append([]CertificateEvent{}, c.Events...)
 }
 
 // certificate puts one together for a case whose steps are all done.
@@ -149,6 +156,7 @@ func (e *Eraser) certificate(ctx context.Context, c *store.ErasureCase) ([]byte,
 		cert.Backups = fmt.Sprintf("Backups of the database made before this may still hold what was erased, until %s: they are kept for %d days. Should one be restored, the erasure list has it erased again.",
 			gone.Format(time.DateOnly), settings.BackupsDays)
 	}
+	cert.fill()
 	return json.Marshal(cert)
 }
 

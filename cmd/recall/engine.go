@@ -112,7 +112,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	secure := g.secure()
 	test := &testSender{receiver: receiver, live: h.live, now: a.now}
 	h.api, err = api.NewHandler(api.Options{
-		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Test: test, Details: details, PublicURL: g.receiver,
+		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Test: test, Details: details, PublicURL: g.receiver,
 		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, Log: a.log, Now: a.now,
 	})
 	if err != nil {

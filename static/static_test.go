@@ -12,7 +12,7 @@ import (
 func TestKeyFilesAreIn(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
-		"css/tokens.css", "css/base.css", "css/components.css", "css/events.css",
+		"css/tokens.css", "css/base.css", "css/components.css", "css/events.css", "css/chart.css", "css/pages.css",
 		"js/recall.js", "vendor/htmx/htmx.min.js", "vendor/htmx/LICENSE", "img/favicon.svg",
 	} {
 		info, err := fs.Stat(FS, name)

@@ -34,13 +34,15 @@ type volumeView struct {
 	OutURL  string // a longer time around this one; "" where it is all
 	Legend  []volumeLegend
 	Rejected, Late,
-	Verified string // paths of the bars, from the ground up
+	Verified string // lines upwards, as wide as BarWidth: the bars
+	BarWidth string
 	Bars     []volumeBar
 	Ticks    []chartTick
 	Lines    []chartLine
 	TableURL string // "" where the table stands below
 	Drag     string // address of a time that is dragged, with {from} and {to} in it
-	Starts   string // of the bars and the end of the last, in seconds, for dragging
+	Starts   string // of the first bar, in minutes, and how many minutes each is long
+	Titles   string // of the bars, with | between; "" of a bar without anything in it
 	Unsure   string
 	Lag      string // the counts are behind
 }
@@ -60,7 +62,6 @@ type volumeLegend struct {
 
 // volumeBar is one bar that has anything in it.
 type volumeBar struct {
-	X, Width                 string
 	URL, Title               string
 	When                     string
 	Verified, Late, Rejected string
@@ -164,10 +165,14 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
 	}
 	slot := float64(chartWide) / float64(max(len(bars), chartSlots))
 	gap := min(slot/6, 4)
-	var rejected, late, verified, starts strings.Builder
+	var rejected, late, verified, starts, titles strings.Builder
+	starts.WriteString(strconv.FormatInt(bars[0].Start.Unix()/60, 10))
 	for i, b := range bars {
 		x := float64(i) * slot
-		starts.WriteString(strconv.FormatInt(b.Start.Unix(), 10) + " ")
+		starts.WriteString(" " + strconv.Itoa(int(b.End.Sub(b.Start).Minutes())))
+		if i > 0 {
+			titles.WriteByte('|')
+		}
 		if b.Events() == 0 {
 			continue
 		}
@@ -175,13 +180,13 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
 		y := float64(chartHigh)
 		for j, path := range []*strings.Builder{&rejected, &late, &verified} {
 			if high := heights[j]; high > 0 {
+				path.WriteString("M" + decimal(x+slot/2) + " " + decimal(y) + "v-" + decimal(high))
 				y -= high
-				path.WriteString("M" + decimal(x+gap/2) + " " + decimal(y) + "h" + decimal(slot-gap) + "v" + decimal(high) + "h-" + decimal(slot-gap) + "z")
 			}
 		}
 		when := barWords(b.Start, b.End, h.zone())
 		bar := volumeBar{
-			X: decimal(x), Width: decimal(slot), When: when, URL: eventQuery{Text: timedText(base, filterTime(b.Start), filterTime(b.End))}.url(),
+			When: when, URL: eventQuery{Text: timedText(base, filterTime(b.Start), filterTime(b.End))}.url(),
 			Verified: h.grouped(b.Verified), Late: h.grouped(b.Late), Rejected: h.grouped(b.Rejected), Events: h.grouped(b.Events()),
 		}
 		bar.Title = when + ": " + h.plural(int(b.Events()), "event", "events")
@@ -191,10 +196,12 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
 		if b.Rejected > 0 {
 			bar.Title += ", " + bar.Rejected + " rejected"
 		}
+		titles.WriteString(bar.Title)
 		view.Bars = append(view.Bars, bar)
 	}
+	view.BarWidth = decimal(slot - gap)
 	view.Rejected, view.Late, view.Verified = rejected.String(), late.String(), verified.String()
-	view.Starts = starts.String() + strconv.FormatInt(bars[len(bars)-1].End.Unix(), 10)
+	view.Starts, view.Titles = starts.String(), titles.String()
 }
 
 // barHeights shares a bar out among its parts. Each part that is there can be seen, at the cost of the largest.

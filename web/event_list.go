@@ -244,7 +244,7 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 		v.TailURL = ""
 	}
 	if len(events.Events) == 0 && len(f.Terms) == 0 && firstPage && !v.TooSlow {
-		v.Setup = newSetupView(sources, publicURL)
+		v.Setup, v.Lean = newSetupView(sources, publicURL), false
 	}
 	v.ClearURL = q.on("").url()
 }

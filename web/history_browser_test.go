@@ -22,8 +22,8 @@ func TestBrowserHistory(t *testing.T) {
 	b.logIn("anna")
 
 	// Two rows of the list are marked and compared.
-	b.do(chromedp.Click("#events tbody tr:nth-child(2) .mark-row"), chromedp.Click("#events tbody tr:nth-child(3) .mark-row"))
-	b.do(chromedp.Click("#marked button"))
+	b.do(chromedp.Click("#events tbody tr:nth-child(2) [name=id]"), chromedp.Click("#events tbody tr:nth-child(3) [name=id]"))
+	b.do(chromedp.Click(".panel-head [form=marked]"))
 	b.sees("#differences-title", "4 differences")
 	b.sees("#differences", `entity.status changed "PAUSED" "INACTIVE"`)
 	b.sees("#differences", "entity.items[subscriptionItemId=1].title")

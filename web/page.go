@@ -16,7 +16,7 @@ type page struct {
 	Theme    string // light, dark, or "" for the system's
 	Here     string // the page's own address, to come back to
 	Now      time.Time
-	Lean     bool     // goes without htmx and the styles of other pages
+	Lean     bool     // goes without htmx, and without the styles and drawings of other pages
 	Scripts  []string // of this page alone
 	Refresh  int      // seconds after which a browser without scripts loads the page again; 0: it does not
 	Messages []string // shown once, after something was done

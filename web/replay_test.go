@@ -52,7 +52,7 @@ func TestReplayPages(t *testing.T) {
 	if got := anna.show("/replays").one(t, ".empty").text(); !strings.Contains(got, "None yet") {
 		t.Errorf("an empty list: %s", got)
 	}
-	if got := anna.show("/events?q=source:shop").one(t, "#marked").all("button"); got[len(got)-1].attr("formaction") != "/redispatch/new" {
+	if got := anna.show("/events?q=source:shop").all("button[form=marked]"); got[len(got)-1].attr("formaction") != "/redispatch/new" {
 		t.Errorf("in the list of events: %q", got[len(got)-1].text())
 	}
 	form := anna.show("/replays/new?q=source:shop")

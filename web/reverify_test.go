@@ -87,7 +87,7 @@ func TestReverifyOneEvent(t *testing.T) {
 	if released.Load() != 1 {
 		t.Errorf("released %d times", released.Load())
 	}
-	if text := v.show("/events").one(t, ".row .c-verdict").text(); !strings.Contains(text, "Rejected") || !strings.Contains(text, "re-verified: genuine") {
+	if text := v.show("/events").one(t, "tr.row").text(); !strings.Contains(text, "Rejected") || !strings.Contains(text, "re-verified: genuine") {
 		t.Errorf("the list says %q", text)
 	}
 	// What is genuine by now can be redispatched.
@@ -153,13 +153,13 @@ func TestReverifyRun(t *testing.T) {
 
 	page := v.show("/events?q=source:bare")
 	form := page.one(t, "#marked")
-	if form.all("button")[1].attr("formaction") != "/reverify/new" || form.one(t, "[name=q]").attr("value") != "source:bare" || len(page.all(".mark-row")) != 4 {
-		t.Errorf("the list offers %q, %d marks", form.text(), len(page.all(".mark-row")))
+	if page.all("button[form=marked]")[1].attr("formaction") != "/reverify/new" || form.one(t, "[name=q]").attr("value") != "source:bare" || len(page.all(".row [name=id]")) != 4 {
+		t.Errorf("the list offers %q, %d marks", form.text(), len(page.all(".row [name=id]")))
 	}
 	if got := v.show("/reverify/new?q=source:bare").one(t, "#q").attr("value"); got != "source:bare" {
 		t.Errorf("the form says %q", got)
 	}
-	ids := []string{page.all(".mark-row")[0].attr("value"), page.all(".mark-row")[1].attr("value")}
+	ids := []string{page.all(".row [name=id]")[0].attr("value"), page.all(".row [name=id]")[1].attr("value")}
 	if page := v.show("/reverify/new?q=source:bare&id=" + strings.Join(ids, "&id=")); page.one(t, "[name=q]").attr("value") != "id:"+strings.Join(ids, ",") || !strings.Contains(page.one(t, "form.panel").text(), "2 selected events") {
 		t.Error("the marked events are not those of the form")
 	}

@@ -115,7 +115,7 @@ func TestLiveListIsToldWhatIsNew(t *testing.T) {
 	if got := page.one(t, "tbody").attr("data-day"); got != tokyo.Format(time.DateOnly) {
 		t.Errorf("day %q", got)
 	}
-	if text := page.one(t, ".c-time").text(); !strings.HasPrefix(text, tokyo.Format("15:04:05.000")) {
+	if text := page.one(t, ".row time").text(); !strings.HasPrefix(text, tokyo.Format("15:04:05.000")) {
 		t.Errorf("time %q, want that of Tokyo, %s", text, tokyo)
 	}
 	if len(page.all(".c-size")) != 1 || len(page.all(".c-source")) != 0 {

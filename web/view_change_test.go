@@ -105,7 +105,7 @@ func TestHabits(t *testing.T) {
 	if text := page.one(t, "thead").text(); !strings.Contains(text, "JST") {
 		t.Errorf("the head says %q", text)
 	}
-	if text := page.one(t, ".c-time").text(); !strings.HasPrefix(text, e.ReceivedAt().In(mustZone(t, "Asia/Tokyo")).Format("15:04:05,000")) {
+	if text := page.one(t, ".row time").text(); !strings.HasPrefix(text, e.ReceivedAt().In(mustZone(t, "Asia/Tokyo")).Format("15:04:05,000")) {
 		t.Errorf("the time is %q", text)
 	}
 	for _, form := range []url.Values{{"habits": {"fr"}}, {"zone": {"Mars/Olympus"}}, {"zone": {"Local"}}, {"zone": {"../../etc/passwd"}}} {

@@ -49,7 +49,7 @@
       case "g": going = event.timeStamp; break;
       case "x": {
         const row = document.activeElement.closest("tr.row");
-        const mark = row && row.querySelector(".mark-row");
+        const mark = row && row.querySelector("[name=id]");
         if (!mark) return;
         mark.click();
         break;

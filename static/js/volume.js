@@ -1,11 +1,37 @@
-// Dragging over the volume chart chooses the time under it. Everything else on the chart are links, which need no script.
+// The bars of the volume chart are links to their time, and dragging over it chooses the time under it. Without a script the
+// table below it has the same links.
 (() => {
   "use strict";
   let drag = null;
 
+  // The times where bars begin, and where the last one ends, in milliseconds.
+  const startsOf = (plot) => {
+    let minutes = 0;
+    return plot.dataset.starts.split(" ").map((n) => (minutes += +n) * 60000);
+  };
+  const time = (at) => new Date(at).toISOString().slice(0, 16);
+  const address = (plot, from, to) => plot.dataset.volume.replace("{from}", time(from)).replace("{to}", time(to));
+  const draw = (name, into, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const key in attributes) element.setAttribute(key, attributes[key]);
+    into.append(element);
+    return element;
+  };
+
+  for (const plot of document.querySelectorAll("[data-volume]")) {
+    const starts = startsOf(plot);
+    const wide = 1200 / Math.max(starts.length - 1, 8);
+    plot.dataset.titles.split("|").forEach((title, i) => {
+      if (!title) return;
+      const link = draw("a", plot.querySelector(".volume-hits"), { href: address(plot, starts[i], starts[i + 1]), tabindex: -1 });
+      draw("title", link, {}).textContent = title;
+      draw("rect", link, { x: i * wide, width: wide, height: 96 });
+    });
+  }
+
   const barAt = (plot, x) => {
     const bars = plot.querySelector(".volume-bars").getBoundingClientRect();
-    const starts = plot.dataset.starts.split(" ");
+    const starts = startsOf(plot);
     const slots = Math.max(starts.length - 1, 8);
     const bar = Math.floor((x - bars.left) / bars.width * slots);
     return { starts, slots, bar: Math.min(Math.max(bar, 0), starts.length - 2) };
@@ -15,8 +41,6 @@
     rect.setAttribute("x", from / slots * 1200);
     rect.setAttribute("width", to === undefined ? 0 : (to + 1 - from) / slots * 1200);
   };
-  const time = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 16);
-
   document.addEventListener("pointerdown", (event) => {
     const plot = event.target.closest && event.target.closest(".volume-bars") && event.target.closest("[data-volume]");
     if (!plot || event.button !== 0) return;
@@ -39,9 +63,8 @@
     if (event.type !== "pointerup") return;
     // The click that follows the drag is not meant for the bar below it.
     addEventListener("click", (click) => { click.preventDefault(); click.stopPropagation(); }, { capture: true, once: true });
-    const starts = plot.dataset.starts.split(" ");
-    const first = time(starts[Math.min(from, to)]), last = time(starts[Math.max(from, to) + 1]);
-    location.assign(plot.dataset.volume.replace("{from}", first).replace("{to}", last));
+    const starts = startsOf(plot);
+    location.assign(address(plot, starts[Math.min(from, to)], starts[Math.max(from, to) + 1]));
   };
   document.addEventListener("pointerup", end);
   document.addEventListener("pointercancel", end);

@@ -108,6 +108,13 @@ type EventPage struct {
 	// Further is where the search stopped when its time was over before the page was full: to search on, ask with it as
 	// Before, or as After where that was asked. Zero: everything was searched. Then Older (or Newer) says that there may be.
 	Further uuid.UUID
+
+	// Index is how far the search index was that helped to find these; nil: none was needed, or none can help.
+	Index *IndexState
+
+	// Scanned says that bodies were looked through one by one, within the time asked for, since no index can tell any of them
+	// from the others.
+	Scanned bool
 }
 
 // SearchedTo is up to when the search came; zero: it was not cut short.
@@ -132,7 +139,9 @@ func (db *DB) ListEvents(ctx context.Context, q EventQuery) (EventPage, error) {
 		if patience == 0 {
 			patience = readTime
 		}
-		page, err = listEvents(ctx, &search{eventFilter: w, q: tx, until: began.Add(patience), now: time.Now}, q)
+		s := &search{eventFilter: w, q: tx, until: began.Add(patience), now: time.Now}
+		page, err = listEvents(ctx, s, q)
+		page.Index, page.Scanned = s.index, len(w.rest.Terms) > 0 && !w.plan.narrows()
 		if err == nil && page.Further != uuid.Nil && q.Patience == 0 {
 			err = ErrTooSlow
 		}

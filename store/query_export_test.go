@@ -3,10 +3,18 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"recall/filter"
 )
+
+// CountUpTo is CountEvents with another end.
+func (db *DB) CountUpTo(ctx context.Context, f filter.Filter, patience time.Duration, most int) (EventCount, error) {
+	return db.countEvents(ctx, f, patience, most)
+}
 
 // Read is read, to see what holds inside.
 func (db *DB) Read(ctx context.Context, queries func(tx pgx.Tx) error) error {

@@ -22,19 +22,22 @@ import (
 type indexed = idRange
 
 // findIndexed reads how far the index is. It is asked before the segments are.
-func findIndexed(ctx context.Context, q querier) (indexed, error) {
+func findIndexed(ctx context.Context, q querier) (in indexed, state IndexState, err error) {
 	var version int
 	var cursor string
-	in := allIDs
-	if err := q.QueryRow(ctx, `SELECT version, cursor, down_to FROM search_progress`).Scan(&version, &cursor, &in.from); err != nil {
-		return in, fmt.Errorf("asking how far the search index is: %w", err)
+	var at *time.Time
+	in = allIDs
+	err = q.QueryRow(ctx, `SELECT version, cursor, down_to, indexed_at FROM search_progress`).Scan(&version, &cursor, &in.from, &at)
+	if err != nil {
+		return in, state, fmt.Errorf("asking how far the search index is: %w", err)
 	}
+	state = newIndexState(version, in.from, at)
 	if version != searchVersion {
-		return indexed{}, nil
+		return indexed{}, state, nil
 	}
 	since, err := parseCommitCursor(cursor)
 	if err != nil {
-		return indexed{}, nil // it will be made anew
+		return indexed{}, state, nil // it will be made anew
 	}
 	err = q.QueryRow(ctx, `
 		SELECT event.id
@@ -44,12 +47,12 @@ func findIndexed(ctx context.Context, q querier) (indexed, error) {
 		ORDER BY event.id
 		LIMIT 1`, fmt.Sprint(since.xid), since.position, since.index).Scan(&in.to)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return in, fmt.Errorf("asking what waits to be indexed: %w", err)
+		return in, state, fmt.Errorf("asking what waits to be indexed: %w", err)
 	}
 	if compareIDs(in.from, in.to) > 0 {
 		in.from = in.to
 	}
-	return in, nil
+	return in, state, nil
 }
 
 // errSearching: the time for a search was over before its end.
@@ -61,6 +64,7 @@ type search struct {
 	q     querier
 	until time.Time // when to give up; zero: not
 	now   func() time.Time
+	index *IndexState // as it was when it was last asked; nil: it was not
 }
 
 // list returns the summaries of the first events within a range, in the order of walking; see find.
@@ -178,10 +182,11 @@ func (s *search) parts(ctx context.Context, ids idRange, order walk) ([]part, er
 	if s.plan.named != nil {
 		return []part{{ids: ids, named: s.plan.named}}, nil
 	}
-	in, err := findIndexed(ctx, s.q)
+	in, state, err := findIndexed(ctx, s.q)
 	if err != nil {
 		return nil, err
 	}
+	s.index = &state
 	newest, middle, oldest := ids, ids, ids
 	newest.atLeast(in.to)
 	middle.atLeast(in.from)

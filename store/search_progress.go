@@ -18,6 +18,21 @@ type SearchProgress struct {
 	Segments  int       // that a search asks, where no time and no class leaves any out
 }
 
+// IndexState is how far the search index was when a search asked it.
+type IndexState struct {
+	At       time.Time // SearchProgress.IndexedAt
+	Building bool      // SearchProgress.Building …
+	BuiltTo  time.Time // … and BuiltTo
+}
+
+func newIndexState(version int, downTo uuid.UUID, at *time.Time) IndexState {
+	s := IndexState{At: orZero(at).UTC(), Building: version != searchVersion || downTo != uuid.Nil}
+	if s.Building && version == searchVersion && downTo != uuid.Max {
+		s.BuiltTo = receivedAt(downTo)
+	}
+	return s
+}
+
 // SearchProgress asks how far the search index is.
 func (db *DB) SearchProgress(ctx context.Context) (SearchProgress, error) {
 	var p SearchProgress
@@ -32,10 +47,8 @@ func (db *DB) SearchProgress(ctx context.Context) (SearchProgress, error) {
 		if err != nil {
 			return err
 		}
-		p.IndexedAt = orZero(at).UTC()
-		if p.Building = version != searchVersion || downTo != uuid.Nil; p.Building && version == searchVersion && downTo != uuid.Max {
-			p.BuiltTo = receivedAt(downTo)
-		}
+		s := newIndexState(version, downTo, at)
+		p.IndexedAt, p.Building, p.BuiltTo = s.At, s.Building, s.BuiltTo
 		return nil
 	})
 	if err != nil {

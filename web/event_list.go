@@ -40,11 +40,16 @@ type eventListView struct {
 	Opened     *viewView // the view the list was opened from; nil: none
 	Changed    bool      // it shows something else by now
 	Days       []eventDay
-	Count      int
+	Count      int    // on the page
+	Found      string // how many there are, in words; "" not known yet …
+	CountURL   string // … and what tells it, …
+	CountedURL string // … and this page with it
 	NewestURL  string // "" on the first page
 	NewerURL   string // "" where there are none
 	OlderURL   string
 	Searched   string // how far the search came that was cut short; "": it came to its end
+	Scanned    string // how far the events were looked through one by one for this page; "": an index helped
+	IndexLag   string
 	FurtherURL string // goes on from there
 	Live       bool   // what is new comes by itself
 	LiveURL    string // switches Live; "" where it cannot be
@@ -176,6 +181,11 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("listing events: %w", err)
 	}
 	v.fill(q, f, events, sources, s.PublicURL, habitsOf(r.Context()))
+	if v.Found == "" && values.Get("count") == "1" {
+		if v.Found, err = s.countWords(r.Context(), f, searchPatience, habitsOf(r.Context())); err != nil {
+			return err
+		}
+	}
 	views, err := s.DB.ListViews(r.Context(), userOf(r).ID)
 	if err != nil {
 		return err
@@ -207,6 +217,19 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	firstPage := q.Before == [16]byte{} && q.After == [16]byte{} || !events.Newer && len(events.Events) > 0
 	if !firstPage {
 		v.NewestURL = q.on(v.Base).url()
+	}
+	counted := q.on(v.Base)
+	counted.Before, counted.After = q.Before, q.After
+	v.CountURL, v.CountedURL = eventQuery{Text: v.Base}.at("/events/count"), counted.with("count", "1")
+	if firstPage && !events.Older {
+		v.Found = h.plural(v.Count, "event", "events")
+	}
+	v.IndexLag = indexWords(events.Index, v.Now, h)
+	if events.Scanned && events.Further == [16]byte{} {
+		v.Scanned = "to the end"
+		if events.Older && v.Count > 0 {
+			v.Scanned = "back to " + h.exact(events.Events[v.Count-1].ReceivedAt)
+		}
 	}
 	if len(events.Events) > 0 {
 		if events.Newer {

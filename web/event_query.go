@@ -35,6 +35,15 @@ func (q eventQuery) on(text string) eventQuery {
 
 func (q eventQuery) url() string { return q.at("/events") }
 
+// with is url with one parameter more.
+func (q eventQuery) with(name, value string) string {
+	address := q.url()
+	if strings.Contains(address, "?") {
+		return address + "&" + name + "=" + value
+	}
+	return address + "?" + name + "=" + value
+}
+
 // at is the address of something about the same events.
 func (q eventQuery) at(path string) string {
 	v := url.Values{}

@@ -28,6 +28,7 @@ var leastOf = map[string]string{
 	"GET /events":                         "viewer",
 	"POST /events/export":                 "operator",
 	"GET /events/suggest":                 "viewer",
+	"GET /events/count":                   "viewer",
 	"GET /events/tail":                    "viewer",
 	"GET /events/{id}":                    "viewer",
 	"GET /events/{id}/raw":                "viewer",

@@ -28,6 +28,7 @@ type server struct {
 	tail        *tail
 	tailPlaces  tailPlaces
 	known       known
+	counts      chan struct{} // bounds counts at one time
 	exports     chan struct{} // bounds exports at one time
 	checks      chan struct{} // bounds password checks at one time: each takes memory and a core
 }
@@ -41,6 +42,7 @@ func newServer(o Options) *server {
 		throttle:    newThrottle(o.Now),
 		deviceCodec: newDeviceCodec(o.Key),
 		tail:        newTail(o.DB, o.Log, o.Now),
+		counts:      make(chan struct{}, countsAtOnce),
 		exports:     make(chan struct{}, exportMost),
 		checks:      make(chan struct{}, 2),
 	}
@@ -83,6 +85,7 @@ func (s *server) routes() []route {
 		{"GET /{$}", loggedIn, s.home},
 		{"GET /events", metadata, s.heavy(s.eventList)},
 		{"POST /events/export", exports, s.heavy(s.exportCreate)},
+		{"GET /events/count", metadata, s.heavy(s.eventCount)},
 		{"GET /events/suggest", payloads, s.eventSuggest},
 		{"GET /events/tail", metadata, s.eventTail},
 		{"GET /events/{id}", payloads, s.eventShow},

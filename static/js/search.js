@@ -12,6 +12,14 @@
   let asked = 0;
   let timer;
 
+  // How many events there are is asked for once the page is there.
+  const count = document.getElementById("count");
+  if (count && count.dataset.url) {
+    fetch(count.dataset.url, { redirect: "error" })
+      .then(async (answer) => { if (answer.ok) count.textContent = await answer.text(); })
+      .catch(() => { /* the link is still there */ });
+  }
+
   box.setAttribute("role", "combobox");
   box.setAttribute("aria-autocomplete", "list");
   box.setAttribute("aria-controls", "q-list");

@@ -27,7 +27,7 @@ import (
 // person is a customer whose every datum is one of the markers, which stand nowhere else.
 const person = "918273645564738291"
 
-var markers = []string{person, "zymurgy-marker@example.org", "Quokkasnout", "hdr-7f3e9b1c55aa", "answer-5d2c8e77b1", "wombat-street-42-marker", "note-e1b5-marker"}
+var markers = []string{person, "zymurgy-marker@example.org", "Quokkasnout", "hdr-7f3e9b1c55aa", "answer-5d2c8e77b1", "Ermintrude", "wombat-street-42-marker", "note-e1b5-marker"}
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -129,7 +129,7 @@ func (h *house) open() *store.ErasureCase {
 }
 
 func customer() string {
-	return fmt.Sprintf(`{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"%s","entity":{"customerId":"%[1]s","email":"zymurgy-marker@example.org","lastName":"Quokkasnout","street":"wombat-street-42-marker","pad":"%s"}}`, person, strings.Repeat("Quokkasnout ", 400))
+	return fmt.Sprintf(`{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"%s","entity":{"customerId":"%[1]s","email":"zymurgy-marker@example.org","firstName":"Ermintrude","lastName":"Quokkasnout","street":"wombat-street-42-marker","pad":"%s"}}`, person, strings.Repeat("Quokkasnout ", 400))
 }
 
 func other(n int) string {
@@ -204,6 +204,22 @@ func TestNothingIsLeft(t *testing.T) {
 	_, err = h.db.CreateReverifyRun(ctx, "customer:"+person, "anna", "")
 	must(t, err)
 	must(t, h.db.NoteView(ctx, store.AuditEntry{Actor: "anna", Action: "customer.view", Subject: person}))
+	// What people wrote at events of others: a test edited to be about the person, and reasons.
+	others := h.event(other(98))
+	h.record(others)
+	edited := &store.EditedTest{
+		ID: uuid.Must(uuid.NewV7()), EventID: others.ID, DestinationID: h.crm.ID, By: "anna", Reason: "does it take Ermintrude Quokkasnout", Method: "POST", Edited: true,
+		Body:    []byte(`{"entityType":"ORDER","entity":{"note":"for Zymurgy-marker@example.org, Quokkasnout"}}`),
+		Attempt: store.Attempt{Number: 1, StartedAt: h.now, RequestURL: h.crm.URL},
+	}
+	must(t, h.db.BeginEditedTest(ctx, edited))
+	kept := *edited
+	kept.ID, kept.Body, kept.Reason = uuid.Must(uuid.NewV7()), []byte(`{"note":"nobody"}`), "sent for Quokkasnout, Ermintrude and zymurgy-marker@example.org"
+	must(t, h.db.BeginEditedTest(ctx, &kept))
+	must(t, pgx.BeginFunc(ctx, h.db.Pool(), func(tx pgx.Tx) error {
+		_, err := h.db.CreateDeliveriesTx(ctx, tx, []*store.Delivery{{EventID: others.ID, DestinationID: h.crm.ID, Trigger: store.TriggerManual, RequestedBy: "anna", Reason: "customer " + person + " asked"}})
+		return err
+	}))
 	must(t, h.db.SealAudit(ctx))
 	// In the spool: an event that the database refused, and one of somebody else beside it.
 	refused := h.event(strings.Replace(customer(), "CREATION", "CHANGE", 1))
@@ -248,8 +264,8 @@ func TestNothingIsLeft(t *testing.T) {
 	if err := h.db.DecideErasure(ctx, c.ID, store.ErasureChoice{Events: []uuid.UUID{acted.ID}}, false, "", note); err == nil {
 		t.Error("left without a reason")
 	}
-	must(t, h.db.DecideErasure(ctx, c.ID, store.ErasureChoice{}, true, "theirs", note))
-	must(t, h.db.ConfirmErasure(ctx, c.ID, "as asked", note))
+	must(t, h.db.DecideErasure(ctx, c.ID, store.ErasureChoice{}, true, "theirs, says "+person, note))
+	must(t, h.db.ConfirmErasure(ctx, c.ID, "as "+person+" asked", note))
 	_, err = h.db.OpenErasure(ctx, store.ErasureWish{Person: person, Reason: "again"}, note)
 	if err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("opened twice: %v", err)
@@ -269,7 +285,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	must(t, old.Rollback(ctx))
 	c = h.work(c.ID, store.ErasureClosed)
-	for name, want := range map[string]int64{"events": 4, "deliveries": 2, "attempts": 2, "saved views": 2, "spooled copies": 1} {
+	for name, want := range map[string]int64{"events": 4, "deliveries": 2, "attempts": 2, "saved views": 2, "spooled copies": 1, "edited tests of other events": 1} {
 		if c.Done[name] != want {
 			t.Errorf("destroyed %d %s, want %d", c.Done[name], name, want)
 		}
@@ -305,9 +321,18 @@ func TestNothingIsLeft(t *testing.T) {
 	if cert.EventsOfAll != 5 || len(cert.Digest) != 64 || cert.ConfirmedBy != "root" || !strings.Contains(cert.Backups, "Nobody has set") || strings.Contains(string(c.Certificate), person) {
 		t.Errorf("certificate %s", c.Certificate)
 	}
+	if tests, err := h.db.ListEditedTests(ctx, others.ID); err != nil || len(tests) != 1 || tests[0].Reason != "sent for erased and erased" {
+		t.Errorf("edited tests at somebody else's event: %+v %v", tests, err)
+	}
+	if list, err := h.db.ListDeliveries(ctx, others.ID); err != nil || len(list) != 1 || list[0].Reason != "customer erased asked" {
+		t.Errorf("deliveries of somebody else's event: %+v %v", list, err)
+	}
+	if c.Reason != "asked for by letter; as erased asked" {
+		t.Errorf("the case's reason is %q", c.Reason)
+	}
 	check, err := h.db.CheckAudit(ctx, "")
 	must(t, err)
-	if check.Erased != 3 || check.Fault != nil {
+	if check.Erased != 5 || check.Fault != nil {
 		t.Errorf("the audit list after it: %+v", check)
 	}
 	if r, err := h.db.FindReplay(ctx, replay.ID); err != nil || r.Filter != "customer:erased" || r.Reason != "for erased" {
@@ -330,7 +355,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if _, err := h.db.FindEvent(ctx, late.ID); err == nil {
 		t.Error("what lay in a spool since before was kept")
 	}
-	if page, err := h.db.ListEvents(ctx, store.EventQuery{Limit: 100}); err != nil || len(page.Events) != 41 {
+	if page, err := h.db.ListEvents(ctx, store.EventQuery{Limit: 100}); err != nil || len(page.Events) != 42 {
 		t.Errorf("%d events are left: %v", len(page.Events), err)
 	}
 }

@@ -99,7 +99,7 @@ const maxNames = 50
 // naming are the members whose value names a person well enough to be looked for.
 var naming = []string{"email", "invoiceemail", "username", "mobilenumber", "externalsystemid"}
 
-// names are what a person may be called by in a filter: the id, addresses, numbers.
+// names are what a person may be called by where people write: the id, addresses, numbers, the whole name.
 type names struct{ list []string }
 
 func newNames(person string) *names { return &names{[]string{person}} }
@@ -109,11 +109,27 @@ func (n *names) add(e *store.Event) {
 	if e.Envelope.EntityType != "CUSTOMER" && e.Envelope.EntityType != "CUSTOMER_GDPR" {
 		return
 	}
+	given := map[string]string{} // first names, by where they stand
 	for s := range filter.Scalars(e.Body) {
-		text := strings.TrimSpace(s.Text)
-		if s.Kind == filter.KindString && len(text) >= leastInText && len(text) <= 200 && len(n.list) < maxNames &&
-			slices.Contains(naming, strings.ToLower(lastName(s.Path))) && !slices.Contains(n.list, text) {
-			n.list = append(n.list, text)
+		if s.Kind == filter.KindString && strings.EqualFold(lastName(s.Path), "firstName") {
+			given[strings.TrimSuffix(s.Path, lastName(s.Path))] = strings.TrimSpace(s.Text)
 		}
+	}
+	for s := range filter.Scalars(e.Body) {
+		text, name := strings.TrimSpace(s.Text), lastName(s.Path)
+		switch first := given[strings.TrimSuffix(s.Path, name)]; {
+		case s.Kind != filter.KindString || text == "":
+		case slices.Contains(naming, strings.ToLower(name)):
+			n.know(text)
+		case strings.EqualFold(name, "lastName") && first != "": // alone it is many people's
+			n.know(first + " " + text)
+			n.know(text + ", " + first)
+		}
+	}
+}
+
+func (n *names) know(text string) {
+	if len(text) >= leastInText && len(text) <= 200 && len(n.list) < maxNames && !slices.Contains(n.list, text) {
+		n.list = append(n.list, text)
 	}
 }

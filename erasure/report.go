@@ -150,7 +150,7 @@ var (
 	reportHead = template.Must(template.New("head").Parse(`<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>What is held about customer {{.Person}}</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}h2{font-size:1.1rem;margin:2rem 0 .25rem;border-top:1px solid;padding-top:1rem}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid;padding:.75rem;font-size:.85rem}dt{font-weight:600}dd{margin:0 0 .5rem}.doubt{font-style:italic}</style>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}h2{font-size:1.1rem;margin:2rem 0 .25rem;border-top:1px solid;padding-top:1rem}pre{white-space:pre-wrap;overflow-wrap:anywhere;border:1px solid;padding:.75rem;font-size:.85rem}dt{font-weight:600}dd{margin:0 0 .5rem}.doubt{font-style:italic}dd,dt,summary{overflow-wrap:anywhere}</style>
 </head><body><h1>What is held about customer {{.Person}}</h1>
 <p>Made on {{.At}} by Recall, which keeps the callbacks of plenigo, the subscription system. Each is shown as it came, and where it was passed on to. Newest first.</p>
 `))
@@ -160,6 +160,7 @@ var (
 {{if .Paths}}<dt>Names the customer at</dt><dd>{{range $i, $p := .Paths}}{{if $i}}, {{end}}{{$p}}{{end}}</dd>{{end}}
 <dt>Passed on to</dt>{{range .Sent}}<dd>{{.Destination}} ({{.Cause}}, {{.State}}){{range .Attempts}}<br>{{.At.Format "2006-01-02 15:04:05 UTC"}}: {{.URL}}, {{if .Status}}answered {{.Status}}{{else}}{{.Error}}{{end}}{{end}}</dd>{{else}}<dd>nobody</dd>{{end}}</dl>
 <pre>{{.Shown}}</pre>
+{{if .Header}}<details><summary>Headers it came with</summary><dl>{{range $name, $values := .Header}}<dt>{{$name}}</dt>{{range $values}}<dd>{{.}}</dd>{{end}}{{end}}</dl></details>{{end}}
 `))
 	reportFoot = template.Must(template.New("foot").Parse(`<h2>End</h2><p>{{.Events}} events, of which {{.Doubtful}} are doubtful: they may be about somebody else.{{if not .Complete}} The customer id is so short that not every place could be looked at where it might stand as another number.{{end}}</p></body></html>
 `))

@@ -18,8 +18,10 @@ type ExhaustedGroup struct {
 	Destination   string // name
 	Removed       bool   // the destination was
 	State         DestinationState
-	Status        int    // of the last answer; 0: there was none
-	Error         string // why there was none, or none that counts
+	StateReason   string     // why it is in it, as somebody said or attempts showed
+	StateSince    *time.Time // since when; nil: it was made so
+	Status        int        // of the last answer; 0: there was none
+	Error         string     // why there was none, or none that counts
 	Deliveries    int
 	First, Last   time.Time // when they were given up
 	Newest        uuid.UUID // the event of the last
@@ -41,7 +43,7 @@ func (db *DB) ListExhausted(ctx context.Context) ([]ExhaustedGroup, error) {
 	var groups []ExhaustedGroup
 	err := db.read(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT t.id AS destination_id, t.name AS destination, t.removed_at IS NOT NULL AS removed, t.state,
+			SELECT t.id AS destination_id, t.name AS destination, t.removed_at IS NOT NULL AS removed, t.state, t.state_reason, t.state_since,
 				x.status, x.error, x.deliveries, x.first, x.last, x.newest, x.cut
 			FROM destinations t CROSS JOIN LATERAL (
 				SELECT coalesce(d.last_status, 0) AS status, `+exhaustedError+` AS error, count(*) AS deliveries,

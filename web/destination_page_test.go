@@ -429,7 +429,27 @@ func TestExhaustedDeliveries(t *testing.T) {
 	if a := anna.post("/exhausted/redispatch", group("410", "", "mended")); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.page().one(t, "main").text(), "is paused") {
 		t.Errorf("paused: %s", a.Status)
 	}
+	if text := anna.show("/exhausted").one(t, "main").text(); !strings.Contains(text, "It is paused: It answered 410 Gone. Nothing is sent to it until somebody resumes it") || !strings.Contains(text, "may resume it") {
+		t.Errorf("paused: %q", text)
+	}
+	s.addUser(t, "ada", store.RoleAdmin)
+	ada := s.as(t, "ada")
+	resume := ada.show("/exhausted").one(t, ".notice form button")
+	if a := ada.post("/destinations/crm/state", url.Values{resume.attr("name"): {resume.attr("value")}}); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("resume: %s", a.Status)
+	}
+	if text := anna.show("/exhausted").one(t, "main").text(); strings.Contains(text, "It is paused") || !strings.Contains(text, "Send all 1 again") {
+		t.Errorf("resumed: %q", text)
+	}
+	_, err = s.db.BreakDestination(t.Context(), s.crm.ID, "10 attempts in a row failed", time.Now(), store.AuditEntry{Actor: "recall", Action: "destination.break", Subject: "crm"})
+	must(t, err)
+	if text := ada.show("/exhausted").one(t, "main").text(); !strings.Contains(text, "It is broken: 10 attempts in a row failed.") || !strings.Contains(text, "send a test request") || strings.Contains(text, "Resume it") {
+		t.Errorf("broken: %q", text)
+	}
 	must(t, s.db.RemoveDestination(t.Context(), "crm"))
+	if got := anna.show(anna.show("/exhausted").one(t, ".notice a").attr("href")).one(t, "#q").attr("value"); got != "delivery:crm/exhausted" {
+		t.Errorf("a replay of what a removed one did not get: %q", got)
+	}
 	if text := anna.show("/exhausted").one(t, "main").text(); !strings.Contains(text, "removed") || !strings.Contains(text, "Let all 1 go") || strings.Contains(text, "Send all") {
 		t.Errorf("removed: %q", text)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"recall/filter"
 	"recall/store"
 )
 
@@ -28,8 +29,12 @@ type exhaustedDestination struct {
 	URL     string // "" where it was removed
 	State   mood
 	Count   string
-	Cut     bool // it has more than were looked at
-	MaySend bool // it is active
+	Cut     bool     // it has more than were looked at
+	MaySend bool     // it is active
+	Away    string   // why nothing can be sent to it again now; "": it can
+	Since   timeView // that is so
+	Resume  bool     // somebody may make it active
+	Do      []link   // what to do about it
 	Groups  []exhaustedGroup
 }
 
@@ -82,6 +87,7 @@ func newExhaustedList(p page, groups []store.ExhaustedGroup, only string) exhaus
 			} else {
 				d.URL = destinationURL(g.Destination)
 			}
+			d.away(p, g)
 			v.Destinations = append(v.Destinations, d)
 		}
 		d := &v.Destinations[at[g.DestinationID]]
@@ -96,6 +102,34 @@ func newExhaustedList(p page, groups []store.ExhaustedGroup, only string) exhaus
 	}
 	v.Total = plural(total, "delivery was", "deliveries were")
 	return v
+}
+
+// away says why nothing can be sent again to a destination that is not active, and what to do.
+func (d *exhaustedDestination) away(p page, g store.ExhaustedGroup) {
+	if d.MaySend {
+		return
+	}
+	why := "."
+	if g.StateReason != "" {
+		why = ": " + sentence(g.StateReason)
+	}
+	switch {
+	case g.Removed:
+		d.Away = "It was removed, so nothing can be sent to it any more. Its events can be sent to another destination, or these be let go."
+		if p.maySend() {
+			d.Do = []link{{"Plan a replay of them…", replayNewURL("delivery:"+filter.Quote(g.Destination+"/exhausted"), "")}}
+		}
+		return
+	case g.State == store.DestinationBroken:
+		d.Away = "It is broken" + why + " Deliveries to it wait, and one at a time shows whether it is back. After the first that succeeds these can be sent again, all of them at once; before that they would only fail anew."
+		d.Do = []link{{"See when it is probed, or send a test request", d.URL + "#test-title"}}
+	default:
+		d.Away = "It is paused" + why + " Nothing is sent to it until somebody resumes it; then these can be sent again."
+		d.Do, d.Resume = []link{{"Look at the destination", d.URL}}, true
+	}
+	if g.StateSince != nil {
+		d.Since = newTime(g.StateSince.UTC(), p.Now)
+	}
 }
 
 // exhaustedTitle says in words why deliveries were given up.

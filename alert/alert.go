@@ -40,6 +40,7 @@ const (
 	SpoolInUse          Kind = "spool_in_use"
 	SpoolSetAside       Kind = "spool_set_aside"
 	DiskFilling         Kind = "disk_filling"
+	CertificateEnding   Kind = "certificate_ending"
 )
 
 // About is what is known of a kind.
@@ -71,6 +72,7 @@ var Kinds = []About{
 	{SpoolInUse, "callbacks wait in the spool", "Callbacks wait in the spool", "recallspoolinuse", true, 2 * time.Minute, false},
 	{SpoolSetAside, "callbacks or files were set aside in the spool", "Something was set aside in the spool", "recallspoolsetaside", true, 0, false},
 	{DiskFilling, "the disk of the data folder is nearly full", "The disk is nearly full", "recalldiskfilling", true, 10 * time.Minute, false},
+	{CertificateEnding, "a certificate of the program's own ends soon", "The certificate of %s ends", "recallcertificateending", true, 0, false},
 }
 
 // AboutOf is what is known of a kind, also of one that only a newer program knows.

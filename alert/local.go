@@ -12,6 +12,14 @@ type Local struct {
 	Spool Spool
 	Disk  Disk
 	Ready bool // callbacks are taken here
+
+	Certificates []Certificate // that listeners prove themselves with
+}
+
+// Certificate is one, by the setting that names its file.
+type Certificate struct {
+	Setting string
+	Until   time.Time
 }
 
 // Spool is what waits on this instance's disk.
@@ -38,6 +46,9 @@ const (
 	spoolLeast  = 2 * time.Minute // likewise
 	spoolFilled = 70              // percent
 	diskLast    = 64 << 20
+
+	certificateSoon = 14 * 24 * time.Hour
+	certificateLast = 2 * 24 * time.Hour
 )
 
 // local finds what only this instance can tell. since is when the database was last answered; zero: never since the start.
@@ -76,6 +87,18 @@ func local(l Local, since, now time.Time) (found []Finding) {
 		f := Finding{Kind: DiskFilling, Page: "/overview", Level: 1, Words: fmt.Sprintf("The disk of the data folder has %d MiB free; %d MiB are needed, with what the spool may still take.", d.Free>>20, d.Wanted>>20)}
 		if d.Free < diskLast {
 			f.Level, f.Words = 2, fmt.Sprintf("The disk of the data folder has %d MiB free. Soon neither the spool nor a private database can write.", d.Free>>20)
+		}
+		found = append(found, f)
+	}
+	for _, c := range l.Certificates {
+		f := Finding{Kind: CertificateEnding, Subject: c.Setting, Level: 1, Words: fmt.Sprintf("It ends on %s. From then on nobody can connect who checks it, and callbacks do not come.", c.Until.UTC().Format(timeForm))}
+		switch left := c.Until.Sub(now); {
+		case left > certificateSoon:
+			continue
+		case left <= 0:
+			f.Level, f.Words = 3, fmt.Sprintf("It ended on %s: nobody can connect who checks it, and callbacks do not come.", c.Until.UTC().Format(timeForm))
+		case left <= certificateLast:
+			f.Level = 2
 		}
 		found = append(found, f)
 	}

@@ -81,7 +81,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer spool.Close()
 	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Now: a.now})
 	details := &details{front: front, app: a, certs: certs, key: key}
-	front.alerts = a.watcher(front, key, g.admin)
+	front.alerts = a.watcher(front, key, certs, g.admin)
 	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{

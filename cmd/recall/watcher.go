@@ -13,10 +13,10 @@ import (
 )
 
 // watcher finds what somebody should look at, and tells people. It begins before the database is there.
-func (a *app) watcher(front *front, key seal.Key, adminURL string) *alert.Watcher {
+func (a *app) watcher(front *front, key seal.Key, certs []*certificate, adminURL string) *alert.Watcher {
 	o := a.alerts(adminURL)
 	o.Keep, o.Key = filepath.Join(a.cfg.DataDir, "alerts.sealed"), key
-	o.Local = func(ctx context.Context) alert.Local { return a.local(ctx, front) }
+	o.Local = func(ctx context.Context) alert.Local { return a.local(ctx, front, certs) }
 	o.Audit = func(ctx context.Context, db *store.DB) (string, error) {
 		r, err := a.checkAudit(ctx, db, time.Now().Add(auditCheckMost))
 		if err != nil || r.fault == nil {
@@ -37,7 +37,7 @@ func (a *app) alerts(adminURL string) alert.Options {
 }
 
 // local is what this instance sees of itself.
-func (a *app) local(ctx context.Context, front *front) alert.Local {
+func (a *app) local(ctx context.Context, front *front, certs []*certificate) alert.Local {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	s := front.spool.Stats()
@@ -47,6 +47,9 @@ func (a *app) local(ctx context.Context, front *front) alert.Local {
 			Events: s.Events, Bytes: s.Bytes, MaxBytes: s.MaxBytes, Oldest: s.Oldest, AwaySince: s.AwaySince, Refused: s.Refused, Damaged: s.Damaged,
 			Full: front.spool.Ready() != nil,
 		},
+	}
+	for _, c := range certs {
+		l.Certificates = append(l.Certificates, alert.Certificate{Setting: c.files.setting, Until: c.held.Load().Leaf.NotAfter})
 	}
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(a.cfg.DataDir, &disk); err == nil {

@@ -56,8 +56,8 @@ type About struct {
 
 // Kinds are all, in the order in which they are shown.
 var Kinds = []About{
-	{SwitchedOff, "plenigo must be assumed to have switched a callback off", "plenigo has switched off %s", "recallswitchedoff", false, 0, false},
-	{SwitchOffNear, "days of failed answers: plenigo may switch a callback off", "plenigo may switch off %s", "recallswitchoffnear", false, 0, false},
+	{SwitchedOff, "a callback that plenigo must be assumed to have switched off", "plenigo has switched off %s", "recallswitchedoff", false, 0, false},
+	{SwitchOffNear, "days of failed answers, after which plenigo switches a callback off", "plenigo may switch off %s", "recallswitchoffnear", false, 0, false},
 	{RejectedBurst, "many callbacks are rejected", "Callbacks of %s are rejected", "recallrejectedburst", false, 15 * time.Minute, false},
 	{Silence, "a source is silent against its habit", "Source %s is silent", "recallsilence", false, 0, false},
 	{SecretEnding, "a source has no valid secret, or soon none", "The secret of %s ends", "recallsecretending", false, 0, false},

@@ -176,7 +176,7 @@ func attention(ctx context.Context, db *store.DB, _ []*store.Source, now time.Ti
 		})
 	}
 	for _, e := range a.Erasures {
-		f := Finding{Kind: ErasureWaiting, Subject: fmt.Sprint(e.ID), Page: fmt.Sprintf("/erasure/%d", e.ID)}
+		f := Finding{Kind: ErasureWaiting, Subject: fmt.Sprint(e.ID), Page: fmt.Sprintf("/erasures/%d", e.ID)}
 		switch {
 		case !e.Confirm:
 			f.Words = "It is held up: something keeps it from going on by itself. Its page says what."

@@ -201,6 +201,11 @@ func subjectURL(noun, subject string) string {
 			return "/erasures/" + url.PathEscape(id)
 		}
 		return "/erasures"
+	case "alert":
+		if _, err := strconv.ParseUint(subject, 10, 63); err == nil {
+			return "/alerts#alert-" + subject
+		}
+		return "/alerts#channels"
 	case "retention", "hold":
 		return "/retention"
 	case "reverify":

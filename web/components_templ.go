@@ -713,7 +713,7 @@ func secretValue() templ.Component {
 var (
 	listIcons = []string{
 		"check", "clock", "cross", "dash", "dots", "question", "retry", "send", "info", "search", "down", "right", "left", "person",
-		"download", "lost", "close", "columns", "star",
+		"download", "lost", "close", "columns", "star", "bell",
 	}
 	otherIcons = []string{"copy", "inbox", "keyboard", "plus", "minus", "change", "order", "eye", "eye-off"}
 )
@@ -949,8 +949,13 @@ func drawing(name string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
+		case "bell":
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<path d=\"M3.400 11.600h9.200c-1-1-1.400-2-1.400-4.200a3.200 3.200 0 0 0-6.400 0c0 2.200-.4 3.200-1.400 4.200zM6.700 13.800h2.600M8 2.400v1.400\"></path>")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
 		case "keyboard":
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 66, "<path d=\"M1.5 4h13v8h-13zM4 6.5h.01M6.7 6.5h.01M9.4 6.5h.01M12 6.5h.01M5 9.5h6\"></path>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 67, "<path d=\"M1.5 4h13v8h-13zM4 6.5h.01M6.7 6.5h.01M9.4 6.5h.01M12 6.5h.01M5 9.5h6\"></path>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

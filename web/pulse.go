@@ -20,6 +20,7 @@ const (
 type pulse struct {
 	At       time.Time
 	Open     int       // failure groups, 100 at most
+	Alerts   int       // open ones that nobody has acknowledged, 100 at most
 	Erasures int       // cases that wait for people
 	Guards   []guard   // those of sources that had failures of late, the nearest to its end first
 	Counts   time.Time // when the counts were last complete; zero: unknown
@@ -73,6 +74,9 @@ func (s *server) findPulse(ctx context.Context) (pulse, error) {
 	p := pulse{At: s.Now()}
 	var err error
 	if p.Open, err = s.DB.CountOpenFailures(ctx); err != nil {
+		return p, err
+	}
+	if _, p.Alerts, err = s.DB.OpenAlerts(ctx); err != nil {
 		return p, err
 	}
 	if p.Counts, err = s.DB.CountedAt(ctx); err != nil {

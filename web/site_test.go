@@ -40,6 +40,7 @@ type site struct {
 	crm    *store.Destination
 	sent   *recordingRedispatcher
 	tried  fakeTrier
+	alerts fakeAlerts
 	log    *lockedBuffer
 	ahead  atomic.Int64 // how far the site's clock is ahead
 }
@@ -55,7 +56,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	}
 	o := Options{
 		DB: db, Redispatch: s.sent, Reverify: reverify.New(db, kept{db}, nil), Report: erasure.New(db, nil, "", nil), Key: key, PublicURL: "https://recall.example",
-		Test: sentTest{t, s}, Trial: trier{&s.tried, s}, Log: slog.New(slog.NewTextHandler(s.log, nil)),
+		Test: sentTest{t, s}, Trial: trier{&s.tried, s}, Alerts: &s.alerts, Log: slog.New(slog.NewTextHandler(s.log, nil)),
 		Now: func() time.Time { return time.Now().Add(time.Duration(s.ahead.Load())) },
 	}
 	for _, f := range change {

@@ -39,6 +39,7 @@ type Options struct {
 	Test       TestSender
 	Trial      Trier
 	Reverify   Reverifier
+	Alerts     AlertTester
 	Report     Reporter
 	Key        seal.Key            // cookies are signed with a key derived from it
 	PublicURL  string              // where the outside reaches the receiver, for the URLs shown
@@ -74,6 +75,9 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	if o.Report == nil {
 		return nil, errors.New("web: nothing to answer persons' requests with given")
+	}
+	if o.Alerts == nil {
+		return nil, errors.New("web: nothing to test alert channels with given")
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

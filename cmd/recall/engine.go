@@ -123,6 +123,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
 		Test:     test,
+		Alerts:   front.alerts,
 	})
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func example(t *testing.T, text string) filter.Subject {
 		EntityType: "ORDER", CallbackType: "CREATION", Entity: "12841", Customers: []string{"48213", "48999"},
 		Sender: netip.MustParseAddr("203.0.113.7"), ReceivedAt: now.Add(-time.Hour + 123*time.Millisecond),
 		Header: http.Header(header), Payload: filter.NewPayload([]byte(body)), Size: int64(len(body)),
-		Answered: 200, Version: header.Get("X-Plenigo-Api-Version"), Deliveries: []filter.Delivery{{Destination: "crm", State: "exhausted"}},
+		Answered: 200, Version: header.Get("X-Plenigo-Api-Version"), Deliveries: []filter.Delivery{{Destination: "crm", State: "exhausted", Trigger: "automatic"}},
 	}
 }
 

@@ -38,6 +38,7 @@ const (
 	KeyVersion    Key = "version"    // API version, exactly
 	KeyUnexpected Key = "unexpected" // yes: of a type that the source does not expect
 	KeyDelivery   Key = "delivery"   // state of a delivery: failed, crm/succeeded, crm/*, none, crm/none; not in a matching rule
+	KeyTrigger    Key = "trigger"    // what caused a delivery: manual, crm/replay; not in a matching rule
 )
 
 // Op is how a value is compared. Only KeyPayload has them all; KeyHeader has "", OpPresent and OpWords.
@@ -82,8 +83,9 @@ type Value struct {
 	Folded       []string     // KeyPayload, KeyHeader with OpEqual: a scalar is equal if its Folded is one of these, at most two
 	Low, High    *Number      // OpMore … OpRange of a path with numbers: the bounds, as the operator says; nil: open on that side
 	Yes          bool         // KeyRepeat, KeyUnexpected
-	Destination  string       // KeyDelivery: name; "" any
+	Destination  string       // KeyDelivery, KeyTrigger: name; "" any
 	State        string       // KeyDelivery: see DeliveryStates
+	Trigger      string       // KeyTrigger: one of Triggers
 }
 
 // Filter is the parsed text: all terms must hold. The zero Filter holds for every event.
@@ -104,6 +106,9 @@ const (
 	DeliveryNone   = "none"   // there is none
 	DeliveryFailed = "failed" // not delivered: an attempt failed and the next is awaited, or it was given up
 )
+
+// Triggers are what causes a delivery, by store.Trigger.
+var Triggers = []string{"automatic", "manual", "replay"}
 
 // DeliveryStates are the states, by store.DeliveryState, in which a delivery fulfils a value's State. Of DeliveryAny they
 // are all. DeliveryNone has none: it holds for an event without any delivery (to Destination, where that is named).

@@ -119,7 +119,7 @@ func FuzzParse(f *testing.F) {
 		`-type:customer.creation,order.* after:2h "x"`, `customer:"a \" b",c`, "entity:/a/b", "type:İ.ß entity:\u212a/1", "sender:::ffff:10.0.0.1/97,::1 -sender:2001:DB8::/33",
 		"before:2026-11-24 id:0192b1f4-7a3c-7000-8000-000000000000", `Müller,"a b" -c:d "-x"`, `entity.items[].a:>1.5e3,<=-2,3..4,*,~x,">5",null,"" payload."a b".c:"*"`,
 		`entity.a:>2h,<=3d,1w..2h,2026-11-24..2026-11-25T10:00Z`, `received:>2h,<=30m,2026-11-24,3d..1d size:>1.5kib,1b..2mb answered:4xx,>=500`,
-		`header.User-Agent:*,~go,"a" delivery:crm/failed,none,* repeat:yes unexpected:no signature:valid version:1`, `payload.[].x:1 payload."":2 a.b[][].c:"\\"`, "a:b:c http://x text:y",
+		`header.User-Agent:*,~go,"a" delivery:crm/failed,none,* trigger:crm/replay,manual repeat:yes unexpected:no signature:valid version:1`, `payload.[].x:1 payload."":2 a.b[][].c:"\\"`, "a:b:c http://x text:y",
 	} {
 		f.Add(s)
 	}

@@ -30,6 +30,7 @@ func Keys() []KeyHelp {
 		{KeyBefore, "received before a time, a day (UTC), or so long ago", "before:2026-11-01"},
 		{KeyReceived, "received on a day, or compared with one", "received:2026-11-01..2026-11-07"},
 		{KeyDelivery, "a delivery in this state, to this destination", "delivery:crm/failed"},
+		{KeyTrigger, "a delivery that was caused so: automatic, manual or replay", "trigger:crm/replay"},
 		{KeyAnswered, "HTTP status of our answer", "answered:4xx"},
 		{KeyRepeat, "yes: an earlier arrival had the same body", "repeat:no"},
 		{KeyUnexpected, "yes: of a type that its source does not expect", "unexpected:yes"},
@@ -57,6 +58,9 @@ func keyNames() []string {
 }
 
 func unknownKey(name string) string {
+	if lower(name) == "erased" { // people look for it here
+		return `There is no key "erased": what was erased is gone from the events. Its id still leads to what is left of it, and Erasures lists it by case.`
+	}
 	possible := didYouMean(lower(name), keyNames())
 	if possible == "" {
 		possible = " Keys are " + strings.Join(keyNames(), ", ") + "."

@@ -72,6 +72,8 @@ func (v Value) match(key Key, s Subject) bool {
 		return v.Yes == s.Unexpected
 	case KeyDelivery:
 		return v.matchDelivery(s.Deliveries)
+	case KeyTrigger:
+		return slices.ContainsFunc(s.Deliveries, func(d Delivery) bool { return v.to(d) && v.Trigger == d.Trigger && v.Trigger != "" })
 	}
 	return false
 }
@@ -82,13 +84,15 @@ func (v Value) within(t time.Time) bool {
 }
 
 func (v Value) matchDelivery(deliveries []Delivery) bool {
-	to := func(d Delivery) bool { return v.Destination == "" || v.Destination == d.Destination }
 	if v.State == DeliveryNone {
-		return !slices.ContainsFunc(deliveries, to)
+		return !slices.ContainsFunc(deliveries, v.to)
 	}
 	states := DeliveryStates(v.State)
-	return slices.ContainsFunc(deliveries, func(d Delivery) bool { return to(d) && slices.Contains(states, d.State) })
+	return slices.ContainsFunc(deliveries, func(d Delivery) bool { return v.to(d) && slices.Contains(states, d.State) })
 }
+
+// to tells whether a delivery is to the destination that a value names, if any.
+func (v Value) to(d Delivery) bool { return v.Destination == "" || v.Destination == d.Destination }
 
 // HoldsFor tells whether a scalar at a payload term's path, or a header's value as a string, fulfils the value.
 func (v Value) HoldsFor(s Scalar) bool {
@@ -132,8 +136,8 @@ func ParseRule(text string, now time.Time) (Filter, error) {
 		return f, err
 	}
 	for _, t := range f.Terms {
-		if t.Key == KeyDelivery {
-			return Filter{}, &Error{Pos: t.Pos, End: t.End, Message: "A matching rule decides when an event arrives, before it has deliveries: leave delivery: out."}
+		if t.Key == KeyDelivery || t.Key == KeyTrigger {
+			return Filter{}, &Error{Pos: t.Pos, End: t.End, Message: "A matching rule decides when an event arrives, before it has deliveries: leave " + string(t.Key) + ": out."}
 		}
 	}
 	return f, nil

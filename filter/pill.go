@@ -41,6 +41,7 @@ var operators = map[Key][2]string{
 	KeyBefore:   {"before", "not before"},
 	KeySender:   {"is", "is not"},
 	KeyDelivery: {"is", "is not"},
+	KeyTrigger:  {"is", "is not"},
 }
 
 var compareWords = map[Op][2]string{

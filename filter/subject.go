@@ -27,7 +27,7 @@ type Subject struct {
 }
 
 // Delivery is one delivery of a subject.
-type Delivery struct{ Destination, State string }
+type Delivery struct{ Destination, State, Trigger string }
 
 // Payload is a body, taken apart only once some term asks for it and then kept, for every filter that looks at the event.
 // It is safe for concurrent use.

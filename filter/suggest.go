@@ -12,7 +12,7 @@ import (
 )
 
 // MaxSuggestions is how many Suggest gives at most.
-const MaxSuggestions = 20
+const MaxSuggestions = 24
 
 // Known are values that the data has, for suggestions: of KeySource, KeyType, KeyVersion, KeyReason, KeySender, KeyCustomer
 // and so on their values, of KeyDelivery the names of destinations, of KeyPayload paths as Scalars gives them, of KeyHeader
@@ -214,7 +214,7 @@ func guesses(word string, known Known) []candidate {
 	if len(word) < 2 {
 		return list
 	}
-	for _, key := range []Key{KeySource, KeyVerdict, KeyType, KeyDelivery, KeyReason, KeySignature} {
+	for _, key := range []Key{KeySource, KeyVerdict, KeyType, KeyDelivery, KeyTrigger, KeyReason, KeySignature} {
 		for _, c := range (place{key: string(key)}).valueCandidates(known) {
 			if text := Fold(c.insert); strings.HasPrefix(text, Fold(word)) || strings.Contains(text, "."+Fold(word)) {
 				list = append(list, candidate{string(key) + ":" + c.insert, c.words, c.more})

@@ -56,6 +56,12 @@ var deliveryStates = []candidate{
 	{DeliveryAny, "sent, or to be", false},
 }
 
+var deliveryTriggers = []candidate{
+	{"automatic", "sent when it arrived", false},
+	{"manual", "redispatched by somebody", false},
+	{"replay", "sent again by a replay", false},
+}
+
 // valueCandidates are the values that can stand behind the key.
 func (p place) valueCandidates(known Known) []candidate {
 	key := Key(lower(p.key))
@@ -73,6 +79,20 @@ func (p place) valueCandidates(known Known) []candidate {
 		list = append(list, deliveryStates...)
 		for _, destination := range known[KeyDelivery] {
 			list = append(list, candidate{destination + "/", "to this destination", true})
+		}
+		return list
+	case key == KeyTrigger:
+		destination := ""
+		if to, _, slash := strings.Cut(p.prefix, "/"); slash {
+			destination = to + "/"
+		}
+		for _, c := range deliveryTriggers {
+			list = append(list, candidate{destination + c.insert, c.words, false})
+		}
+		for _, name := range known[KeyDelivery] {
+			if destination == "" {
+				list = append(list, candidate{name + "/", "to this destination", true})
+			}
 		}
 		return list
 	case key == KeyType:

@@ -73,6 +73,8 @@ func parseValue(t Term, w word, now time.Time) (Value, string) {
 		return parseCount(v, w, parseStatus, "status: write 401, 4xx, >=500 or 200..299")
 	case KeyDelivery:
 		return parseDelivery(v)
+	case KeyTrigger:
+		return parseTrigger(v)
 	case KeyText:
 		if v.Words = Words(text); len(v.Words) == 0 {
 			return v, fmt.Sprintf("%q has neither letter nor digit: text is found by its words.", shorten(text))
@@ -121,14 +123,33 @@ func parseType(v Value) (Value, string) {
 	return v, ""
 }
 
+// ofDestination takes destination/word apart; the destination is any where it is not named.
+func ofDestination(text string) (destination, word string, named bool) {
+	word = lower(text)
+	if at := strings.LastIndexByte(word, '/'); at >= 0 {
+		return word[:at], word[at+1:], at > 0
+	}
+	return "", word, true
+}
+
+// parseTrigger reads trigger or destination/trigger.
+func parseTrigger(v Value) (Value, string) {
+	named := false
+	if v.Destination, v.Trigger, named = ofDestination(v.Text); !named {
+		return v, fmt.Sprintf("%q names no destination: write trigger:crm/replay, or trigger:replay of any.", shorten(v.Text))
+	}
+	if !slices.Contains(Triggers, v.Trigger) {
+		return v, fmt.Sprintf("%q causes no delivery: it is %s, after the name of a destination and a / where it is of one, as in crm/replay.%s",
+			shorten(v.Trigger), orList(Triggers), didYouMean(v.Trigger, Triggers))
+	}
+	return v, ""
+}
+
 // parseDelivery reads state, destination/state or destination/*.
 func parseDelivery(v Value) (Value, string) {
-	v.State = lower(v.Text)
-	if at := strings.LastIndexByte(v.State, '/'); at >= 0 {
-		v.Destination, v.State = v.State[:at], v.State[at+1:]
-		if v.Destination == "" {
-			return v, fmt.Sprintf("%q names no destination: write delivery:crm/failed, or delivery:failed of any.", shorten(v.Text))
-		}
+	named := false
+	if v.Destination, v.State, named = ofDestination(v.Text); !named {
+		return v, fmt.Sprintf("%q names no destination: write delivery:crm/failed, or delivery:failed of any.", shorten(v.Text))
 	}
 	states := slices.Concat([]string{DeliveryFailed}, DeliveryStates(DeliveryAny), []string{DeliveryNone, DeliveryAny})
 	if !slices.Contains(states, v.State) {

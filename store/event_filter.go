@@ -152,14 +152,23 @@ func (w *eventFilter) between(column string, low, high int64) string {
 	return column + " BETWEEN " + w.arg(low) + "::bigint AND " + w.arg(high) + "::bigint"
 }
 
-// delivered asks for an event's deliveries. Their partitions are told the range again: PostgreSQL does not carry it over.
-func (w *eventFilter) delivered(v filter.Value, named names) string {
+// delivery begins to ask for one of an event's deliveries. Their partitions are told the range again: PostgreSQL does not carry it over.
+func (w *eventFilter) delivery(v filter.Value, named names) string {
 	condition := `EXISTS (
 			SELECT FROM deliveries d
 			WHERE d.event_id = e.id AND d.event_id >= @from AND d.event_id < @to`
 	if v.Destination != "" {
 		condition += " AND " + anyOf(w, "d.destination_id", named.destinations[v.Destination])
 	}
+	return condition
+}
+
+func (w *eventFilter) triggered(v filter.Value, named names) string {
+	return w.delivery(v, named) + " AND " + anyOf(w, "d.trigger::text", storable(v.Trigger)) + ")"
+}
+
+func (w *eventFilter) delivered(v filter.Value, named names) string {
+	condition := w.delivery(v, named)
 	if v.State == filter.DeliveryNone {
 		return "NOT " + condition + ")"
 	}
@@ -205,6 +214,8 @@ func (w *eventFilter) term(t filter.Term, named names) string {
 		})
 	case filter.KeyDelivery:
 		return w.any(t.Values, func(v filter.Value) string { return w.delivered(v, named) })
+	case filter.KeyTrigger:
+		return w.any(t.Values, func(v filter.Value) string { return w.triggered(v, named) })
 	case filter.KeyType:
 		return w.any(t.Values, func(v filter.Value) string {
 			return w.upper("e.entity_type", v.EntityType) + " AND " + w.upper("e.callback_type", v.CallbackType)

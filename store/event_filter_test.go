@@ -129,6 +129,8 @@ func randomText(random *rand.Rand, events []*store.Event) string {
 				value = pick(random, []string{"20240827", "20230101"})
 			case filter.KeyDelivery:
 				value = pick(random, []string{"failed", "crm/succeeded", "crm/*", "none", "crm/none", "pending", "erp/failed", "nobody/none", "*"})
+			case filter.KeyTrigger:
+				value = pick(random, []string{"manual", "replay", "crm/manual", "erp/replay", "automatic", "nobody/manual"})
 			case filter.KeyID:
 				value = strings.ToUpper(pick(random, events).ID.String())
 			}
@@ -187,8 +189,9 @@ func TestFilterFindsWhatMatches(t *testing.T) {
 		for _, e := range events {
 			for range random.IntN(3) {
 				name, state := pick(random, []string{"crm", "erp"}), pick(random, []store.DeliveryState{store.DeliveryPending, store.DeliverySucceeded, store.DeliveryExhausted, store.DeliveryWaiting})
-				deliver(t, db, &store.Delivery{EventID: e.ID, DestinationID: destinations[name], Trigger: store.TriggerManual, State: state})
-				delivered[e.ID] = append(delivered[e.ID], filter.Delivery{Destination: name, State: string(state)})
+				trigger := pick(random, []store.Trigger{store.TriggerManual, store.TriggerReplay})
+				deliver(t, db, &store.Delivery{EventID: e.ID, DestinationID: destinations[name], Trigger: trigger, State: state})
+				delivered[e.ID] = append(delivered[e.ID], filter.Delivery{Destination: name, State: string(state), Trigger: string(trigger)})
 			}
 		}
 	}
@@ -250,7 +253,7 @@ func TestFilterFindsWhatMatches(t *testing.T) {
 		key := help.Key
 		odd = append(odd, filter.Term{Key: key})
 		for _, text := range []string{"x\x00", "\xff", "'", "0192B1F4-7A3C-7000-8000-000000000000", "urn:uuid:" + events[0].ID.String()} {
-			odd = append(odd, filter.Term{Key: key, Values: []filter.Value{{Text: text, ID: text, EntityType: text, CallbackType: text}}})
+			odd = append(odd, filter.Term{Key: key, Values: []filter.Value{{Text: text, ID: text, EntityType: text, CallbackType: text, Trigger: text}}})
 		}
 	}
 	odd = append(odd,

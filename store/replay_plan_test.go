@@ -38,7 +38,7 @@ func TestReplayPlansAgree(t *testing.T) {
 		if random.IntN(3) == 0 {
 			state := pick(random, []store.DeliveryState{store.DeliveryPending, store.DeliverySucceeded, store.DeliveryExhausted, store.DeliveryCancelled})
 			deliver(t, db, &store.Delivery{EventID: e.ID, DestinationID: to.ID, Trigger: store.TriggerManual, State: state})
-			delivered[e.ID] = append(delivered[e.ID], filter.Delivery{Destination: to.Name, State: string(state)})
+			delivered[e.ID] = append(delivered[e.ID], filter.Delivery{Destination: to.Name, State: string(state), Trigger: string(store.TriggerManual)})
 		}
 	}
 	now := noon.Add(600 * time.Hour)

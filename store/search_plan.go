@@ -90,18 +90,24 @@ type names struct {
 // findNames looks up the names that a filter needs.
 func findNames(ctx context.Context, q querier, f filter.Filter) (names, error) {
 	n := names{slugs: map[int64]string{}, destinations: map[string][]int64{}}
-	for table, key := range map[string]filter.Key{"SELECT id, slug FROM sources": filter.KeySource, "SELECT id, name FROM destinations": filter.KeyDelivery} {
-		if !slices.ContainsFunc(f.Terms, func(t filter.Term) bool { return t.Key == key }) {
+	for _, of := range []struct {
+		sql  string
+		keys []filter.Key
+	}{
+		{"SELECT id, slug FROM sources", []filter.Key{filter.KeySource}},
+		{"SELECT id, name FROM destinations", []filter.Key{filter.KeyDelivery, filter.KeyTrigger}},
+	} {
+		if !slices.ContainsFunc(f.Terms, func(t filter.Term) bool { return slices.Contains(of.keys, t.Key) }) {
 			continue
 		}
-		rows, err := q.Query(ctx, table)
+		rows, err := q.Query(ctx, of.sql)
 		if err != nil {
 			return n, fmt.Errorf("finding names: %w", err)
 		}
 		var id int64
 		var name string
 		_, err = pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-			if key == filter.KeySource {
+			if of.keys[0] == filter.KeySource {
 				n.slugs[id] = name
 			} else {
 				n.destinations[name] = append(n.destinations[name], id)

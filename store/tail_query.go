@@ -56,7 +56,7 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 	span := spanOf(ids)
 	args := pgx.NamedArgs{
 		"ids": ids, "from": span.from, "to": span.to,
-		"body": needs(filter.KeyText, filter.KeyPayload), "header": needs(filter.KeyHeader), "deliveries": needs(filter.KeyDelivery),
+		"body": needs(filter.KeyText, filter.KeyPayload), "header": needs(filter.KeyHeader), "deliveries": needs(filter.KeyDelivery, filter.KeyTrigger),
 	}
 	err := db.read(OnPrimary(ctx), func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
@@ -65,6 +65,8 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 				CASE WHEN @body THEN e.body END, CASE WHEN @header OR @body THEN e.header END, -- it says whether the body is packed
 				e.customers,
 				array(SELECT t.name FROM deliveries d JOIN destinations t ON t.id = d.destination_id
+					WHERE @deliveries AND d.event_id = e.id AND d.event_id BETWEEN @from AND @to ORDER BY d.id),
+				array(SELECT d.trigger::text FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 					WHERE @deliveries AND d.event_id = e.id AND d.event_id BETWEEN @from AND @to ORDER BY d.id),
 				array(SELECT d.state::text FROM deliveries d JOIN destinations t ON t.id = d.destination_id
 					WHERE @deliveries AND d.event_id = e.id AND d.event_id BETWEEN @from AND @to ORDER BY d.id)
@@ -82,11 +84,12 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 			sender       *netip.Addr
 			body, header []byte
 			to, states   []string
+			triggers     []string
 			customers    string
 		)
 		columns := []any{
 			&id, &s.Source, &s.Verdict, &s.Reason, &s.Signature, &s.Answered, &arrival, &sender, &s.EntityType, &s.CallbackType, &s.Entity,
-			&s.Version, &s.Size, &s.Unexpected, &body, &header, &customers, &to, &states,
+			&s.Version, &s.Size, &s.Unexpected, &body, &header, &customers, &to, &triggers, &states,
 		}
 		_, err = pgx.ForEachRow(rows, columns, func() error {
 			one := s
@@ -107,10 +110,10 @@ func (db *DB) EachSubject(ctx context.Context, ids []uuid.UUID, filters []filter
 				one.Customers = append(one.Customers, l.CustomerID)
 			}
 			for i, name := range to {
-				one.Deliveries = append(one.Deliveries, filter.Delivery{Destination: name, State: states[i]})
+				one.Deliveries = append(one.Deliveries, filter.Delivery{Destination: name, State: states[i], Trigger: triggers[i]})
 			}
 			each(&one)
-			body, header, to, states, sender = nil, nil, nil, nil, nil
+			body, header, to, triggers, states, sender = nil, nil, nil, nil, nil, nil
 			return nil
 		})
 		return err

@@ -106,6 +106,7 @@ var problems = []struct {
 	{store.ErrExists, http.StatusConflict, "exists"},
 	{store.ErrChanged, http.StatusConflict, "changed"},
 	{store.ErrLastAdmin, http.StatusConflict, "last-admin"},
+	{store.ErrProvider, http.StatusConflict, "provider"},
 	{store.ErrRunState, http.StatusConflict, "state"},
 	{store.ErrUnreadable, http.StatusConflict, "unreadable"},
 	{store.ErrReasonNeeded, http.StatusUnprocessableEntity, "reason"},

@@ -14,11 +14,13 @@ type userJSON struct {
 	Name         string     `json:"name"`
 	Role         store.Role `json:"role" enum:"viewer,auditor,operator,admin"`
 	SecondFactor bool       `json:"second_factor" doc:"A code is asked for besides the password."`
+	Issuer       string     `json:"issuer,omitempty" doc:"The identity provider that the user logs in at; absent: by a password here."`
+	Refused      bool       `json:"refused,omitempty" doc:"The provider gave no role at the last log-in: nothing of the user works."`
 	CreatedAt    time.Time  `json:"created_at"`
 }
 
 func newUserJSON(u *store.User) userJSON {
-	return userJSON{u.Name, u.Role, u.SecondFactor, u.CreatedAt}
+	return userJSON{u.Name, u.Role, u.SecondFactor, u.Issuer, u.Refused, u.CreatedAt}
 }
 
 type userList struct {
@@ -34,7 +36,7 @@ func (s *server) userOperations() {
 	add(s, operation{id: "user-list", method: http.MethodGet, path: "/users", need: store.RightUsers, summary: "List who may log in"}, s.userList)
 	add(s, operation{id: "user-add", method: http.MethodPost, path: "/users", need: store.RightUsers, status: http.StatusCreated, summary: "Add somebody who may log in", fails: []int{409}}, s.userAdd)
 	add(s, operation{id: "user-role", method: http.MethodPatch, path: one, need: store.RightUsers, summary: "Change what a user may do, at once; the user's tokens follow", fails: []int{404, 409}}, s.userRole)
-	add(s, operation{id: "user-password", method: http.MethodPut, path: one + "/password", need: store.RightUsers, status: http.StatusNoContent, summary: "Give a user a new password, and end the user's sessions", fails: []int{404}}, s.userPassword)
+	add(s, operation{id: "user-password", method: http.MethodPut, path: one + "/password", need: store.RightUsers, status: http.StatusNoContent, summary: "Give a user a new password, and end the user's sessions", fails: []int{404, 409}}, s.userPassword)
 	add(s, operation{id: "user-second-factor-remove", method: http.MethodDelete, path: one + "/second-factor", need: store.RightUsers, status: http.StatusNoContent, summary: "Ask a user for the password alone", fails: []int{404}}, s.userSecondFactor)
 	add(s, operation{id: "user-remove", method: http.MethodDelete, path: one, need: store.RightUsers, status: http.StatusNoContent, summary: "Remove a user, and end the user's sessions and tokens", fails: []int{404, 409}}, s.userRemove)
 }

@@ -68,13 +68,13 @@ func (db *DB) CreateToken(ctx context.Context, t *Token, by string) (text string
 }
 
 // FindToken returns the token of a text, and notes from where it was used. ErrNotFound stands for one that lets nobody in,
-// whatever the reason: it was never made, is revoked or past its end, or its user is gone.
+// whatever the reason: it was never made, is revoked or past its end, or its user is gone or refused by the provider.
 func (db *DB) FindToken(ctx context.Context, text, address string) (*Token, error) {
 	if !IsToken(text) {
 		return nil, fmt.Errorf("token: %w", ErrNotFound)
 	}
 	now := db.Now()
-	found, err := loadTokens(ctx, db.pool, `t.token_sha256 = @token AND t.revoked_at IS NULL AND (t.expires_at > @now OR t.expires_at IS NULL)`,
+	found, err := loadTokens(ctx, db.pool, `t.token_sha256 = @token AND u.refused_at IS NULL AND t.revoked_at IS NULL AND (t.expires_at > @now OR t.expires_at IS NULL)`,
 		pgx.NamedArgs{"token": hashToken(text), "now": now})
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func (db *DB) BeginSecondFactor(ctx context.Context, u *User) (*otp.Key, error) 
 	err = db.writeSettings(ctx, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			UPDATE users SET totp_sealed = $2, totp_step = 0
-			WHERE id = $1 AND totp_confirmed_at IS NULL`, u.ID, db.sealer().Seal([]byte(key.Secret()), totpPlace(u.ID)))
+			WHERE id = $1 AND totp_confirmed_at IS NULL AND oidc_issuer IS NULL -- that provider asks for its own`, u.ID, db.sealer().Seal([]byte(key.Secret()), totpPlace(u.ID)))
 		begun = tag.RowsAffected() > 0
 		return err
 	})

@@ -20,7 +20,9 @@ type User struct {
 	ID           int64
 	Name         string
 	Role         Role
-	SecondFactor bool // a code of an authenticator app is asked for besides the password
+	SecondFactor bool   // a code of an authenticator app is asked for besides the password
+	Issuer       string // of the identity provider that the user logs in at; "": by a password, here
+	Refused      bool   // the provider gave no role at the last log-in: nothing of the user works
 	CreatedAt    time.Time
 }
 

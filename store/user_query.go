@@ -72,7 +72,7 @@ func (db *DB) CheckPassword(ctx context.Context, name, password string) (*User, 
 		err := db.pool.QueryRow(ctx, `
 			SELECT password_hash, id
 			FROM users
-			WHERE lower(name) = lower($1) AND removed_at IS NULL`, name).Scan(&hash, &id)
+			WHERE lower(name) = lower($1) AND removed_at IS NULL AND password_hash IS NOT NULL`, name).Scan(&hash, &id)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return nil, fmt.Errorf("finding who logs in: %w", err)
 		}
@@ -89,13 +89,19 @@ func (db *DB) CheckPassword(ctx context.Context, name, password string) (*User, 
 
 var errLogin = fmt.Errorf("user with this name and password: %w", ErrNotFound)
 
-// SetPassword gives a user a new password, and ends the user's sessions.
+// ErrProvider: what was asked for is the identity provider's to say.
+var ErrProvider = errors.New("the user logs in at the identity provider, and has no password here")
+
+// SetPassword gives a user a new password, and ends the user's sessions. ErrProvider where the user has none here.
 func (db *DB) SetPassword(ctx context.Context, name, password string, notes ...AuditEntry) error {
 	if err := ValidatePassword(name, password); err != nil {
 		return err
 	}
 	hash := hashPassword(password)
 	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
+		if u.Issuer != "" {
+			return ErrProvider
+		}
 		if _, err := tx.Exec(ctx, `UPDATE users SET password_hash = $2 WHERE id = $1`, u.ID, hash); err != nil {
 			return err
 		}
@@ -133,7 +139,8 @@ func (db *DB) SetRole(ctx context.Context, name string, role Role, notes ...Audi
 	})
 }
 
-// RemoveUser ends a user and the user's sessions. The name is free again. The last admin stays: ErrLastAdmin.
+// RemoveUser ends a user and the user's sessions. The name is free again; a user of the identity provider stays out, whatever the
+// provider says, until RestoreUser. The last admin stays: ErrLastAdmin.
 func (db *DB) RemoveUser(ctx context.Context, name string, notes ...AuditEntry) error {
 	return db.changeUser(ctx, name, notes, func(tx pgx.Tx, u *User) error {
 		if u.Role == RoleAdmin {
@@ -154,10 +161,7 @@ func (db *DB) changeUser(ctx context.Context, name string, notes []AuditEntry, c
 	if !userNameForm.MatchString(name) {
 		return fmt.Errorf("user %.80q: %w", name, ErrNotFound)
 	}
-	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE`); err != nil {
-			return err
-		}
+	err := db.inUsers(ctx, func(tx pgx.Tx) error {
 		users, err := loadUsers(ctx, tx, choice{Name: &name})
 		if err != nil {
 			return err
@@ -193,7 +197,8 @@ func keepAnAdmin(ctx context.Context, tx pgx.Tx) error {
 // loadUsers reads users that are not removed.
 func loadUsers(ctx context.Context, q querier, c choice) ([]*User, error) {
 	found, err := q.Query(ctx, `
-		SELECT id, name, role, totp_confirmed_at IS NOT NULL AS second_factor, created_at
+		SELECT id, name, role, totp_confirmed_at IS NOT NULL AS second_factor, coalesce(oidc_issuer, '') AS issuer, refused_at IS NOT NULL AS refused,
+			created_at
 		FROM users
 		WHERE (@id::bigint IS NULL OR id = @id) AND (@name::text IS NULL OR lower(name) = lower(@name)) AND removed_at IS NULL
 		ORDER BY lower(name) COLLATE "C"`, pgx.NamedArgs{"id": c.ID, "name": c.Name})

@@ -17,6 +17,7 @@ type accountView struct {
 	Habits, Zone string // as chosen; "" not
 	Error        string // of the form for the password
 	SecondFactor bool
+	Provider     string // where the user logs in; "": here, by a password
 	Sessions     []sessionRow
 }
 
@@ -40,7 +41,7 @@ func (s *server) accountShow(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) newAccountView(r *http.Request) (accountView, error) {
 	user := userOf(r)
-	v := accountView{page: s.newPage(r, "Account"), Since: exact(user.CreatedAt), SecondFactor: user.SecondFactor}
+	v := accountView{page: s.newPage(r, "Account"), Since: exact(user.CreatedAt), SecondFactor: user.SecondFactor, Provider: s.issuerWords(user.Issuer)}
 	if cookie, err := r.Cookie(habitsCookie); err == nil {
 		v.Habits = cookie.Value
 	}
@@ -110,6 +111,9 @@ func (s *server) accountPassword(w http.ResponseWriter, r *http.Request) error {
 		return formError(err)
 	}
 	user := userOf(r)
+	if user.Issuer != "" {
+		return providersWord(s.issuerWords(user.Issuer))
+	}
 	current, password, again := r.PostForm.Get("current"), r.PostForm.Get("password"), r.PostForm.Get("again")
 	reject := func(status int, message string) error {
 		v, err := s.newAccountView(r)

@@ -12,9 +12,11 @@ import (
 // loginView is the model of the log-in page.
 type loginView struct {
 	page
-	Name  string
-	Next  string
-	Error string
+	Name      string
+	Next      string
+	Error     string
+	Provider  string // its name; "": there is none
+	Passwords bool   // they let in now
 }
 
 // maxName bounds what is compared and logged.
@@ -26,7 +28,15 @@ func (s *server) loginShow(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	return s.render(w, r, http.StatusOK, loginPage(loginView{page: s.newPage(r, "Log in"), Next: next}))
+	return s.render(w, r, http.StatusOK, loginPage(s.newLoginView(r, next)))
+}
+
+func (s *server) newLoginView(r *http.Request, next string) loginView {
+	v := loginView{page: s.newPage(r, "Log in"), Next: next, Passwords: s.passwords(r)}
+	if s.Provider != nil {
+		v.Provider = s.Provider.Name
+	}
+	return v
 }
 
 func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
@@ -34,12 +44,16 @@ func (s *server) loginCreate(w http.ResponseWriter, r *http.Request) error {
 		return formError(err)
 	}
 	name, password := r.PostForm.Get("name"), r.PostForm.Get("password")
-	v := loginView{page: s.newPage(r, "Log in"), Name: cut(name, maxName), Next: firstPage(r.PostForm.Get("next"))}
+	v := s.newLoginView(r, firstPage(r.PostForm.Get("next")))
+	v.Name = cut(name, maxName)
 	again := func(status int, message string) error {
 		v.Error = message
 		return s.render(w, r, status, loginPage(v))
 	}
 
+	if !v.Passwords {
+		return again(http.StatusForbidden, "Passwords let nobody in here. Log in with "+v.Provider+".")
+	}
 	if name == "" || password == "" {
 		return again(http.StatusBadRequest, "Enter your name and your password.")
 	}

@@ -23,6 +23,10 @@ var leastOf = map[string]string{
 	"POST /login":                         "open",
 	"GET /login/code":                     "open",
 	"POST /login/code":                    "open",
+	"GET /login/oidc":                     "open",
+	"GET /login/oidc/callback":            "open",
+	"GET /login/once":                     "open",
+	"POST /login/once":                    "open",
 	"POST /logout":                        "own",
 	"GET /{$}":                            "own",
 	"GET /events":                         "viewer",
@@ -144,6 +148,7 @@ var leastOf = map[string]string{
 	"GET /users":                          "admin",
 	"POST /users":                         "admin",
 	"POST /users/{name}/{action}":         "admin",
+	"POST /removed-users/{id}/restore":    "admin",
 	"POST /theme":                         "own",
 	"/":                                   "own",
 }

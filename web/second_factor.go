@@ -127,6 +127,9 @@ type secondFactorView struct {
 
 // secondFactorBegin makes a new secret and shows it, this once.
 func (s *server) secondFactorBegin(w http.ResponseWriter, r *http.Request) error {
+	if user := userOf(r); user.Issuer != "" {
+		return providersWord(s.issuerWords(user.Issuer))
+	}
 	key, err := s.DB.BeginSecondFactor(r.Context(), userOf(r))
 	if errors.Is(err, store.ErrExists) {
 		return mistake("You have a second factor already. Remove it under Account before you set up another one.")

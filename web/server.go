@@ -28,6 +28,8 @@ type server struct {
 	tail        *tail
 	tailPlaces  tailPlaces
 	known       known
+	attempts    *securecookie.SecureCookie
+	answers     chan struct{} // bounds the provider's answers looked into at one time
 	counts      chan struct{} // bounds counts at one time
 	exports     chan struct{} // bounds exports at one time
 	checks      chan struct{} // bounds password checks at one time: each takes memory and a core
@@ -42,6 +44,8 @@ func newServer(o Options) *server {
 		throttle:    newThrottle(o.Now),
 		deviceCodec: newDeviceCodec(o.Key),
 		tail:        newTail(o.DB, o.Log, o.Now),
+		attempts:    newAttemptCodec(o.Key),
+		answers:     make(chan struct{}, 8),
 		counts:      make(chan struct{}, countsAtOnce),
 		exports:     make(chan struct{}, exportMost),
 		checks:      make(chan struct{}, 2),
@@ -81,6 +85,10 @@ func (s *server) routes() []route {
 		{"POST /login", anyone, s.loginCreate},
 		{"GET /login/code", anyone, s.codeShow},
 		{"POST /login/code", anyone, s.codeCheck},
+		{"GET /login/oidc", anyone, s.providerBegin},
+		{"GET /login/oidc/callback", anyone, s.providerEnd},
+		{"GET /login/once", anyone, s.onceShow},
+		{"POST /login/once", anyone, s.onceCheck},
 		{"POST /logout", loggedIn, s.logout},
 		{"GET /{$}", loggedIn, s.home},
 		{"GET /events", metadata, s.heavy(s.eventList)},
@@ -202,6 +210,7 @@ func (s *server) routes() []route {
 		{"GET /users", users, s.userList},
 		{"POST /users", users, s.userCreate},
 		{"POST /users/{name}/{action}", users, s.userChange},
+		{"POST /removed-users/{id}/restore", users, s.userRestore},
 		{"POST /theme", loggedIn, s.themeSet},
 		{"/", loggedIn, s.nothingHere},
 	}

@@ -12,8 +12,9 @@ import (
 // userListView is the page of who may log in.
 type userListView struct {
 	page
-	Rows  []userRow
-	Roles []choice
+	Rows    []userRow
+	Roles   []choice
+	Removed []removedRow
 	// What was entered and is not possible.
 	Error, Name, Role string
 }
@@ -22,9 +23,18 @@ type userRow struct {
 	Name, Role   string
 	Own          bool // who shows the page: changes one's own account elsewhere
 	SecondFactor bool
+	Provider     string // where they log in; "": here, by a password
+	ItsRole      bool   // the provider says the role at each log-in
+	Refused      bool   // the provider gives none now
 	Sessions     int
 	Seen, Added  timeView // Seen is zero where no session is open
 	Trail        string   // address of what the user did
+}
+
+// removedRow is a provider's user who stays out.
+type removedRow struct {
+	ID             int64
+	Name, Provider string
 }
 
 // roles are what a user may be.
@@ -60,12 +70,47 @@ func (s *server) newUserList(r *http.Request) (userListView, error) {
 			Name: u.Name, Role: string(u.Role), Own: u.ID == userOf(r).ID, SecondFactor: u.SecondFactor, Sessions: open.Sessions,
 			Added: newTime(u.CreatedAt, v.Now), Trail: auditQuery{Actor: u.Name}.url(),
 		}
+		row.Provider, row.ItsRole, row.Refused = s.issuerWords(u.Issuer), s.saysRoleOf(u), u.Refused
 		if open.Sessions > 0 {
 			row.Seen = newTime(open.SeenAt, v.Now)
 		}
 		v.Rows = append(v.Rows, row)
 	}
-	return v, nil
+	removed, err := s.DB.ListRemoved(r.Context())
+	for _, u := range removed {
+		v.Removed = append(v.Removed, removedRow{u.ID, u.Name, s.issuerWords(u.Issuer)})
+	}
+	return v, err
+}
+
+// saysRoleOf tells whether the provider says a user's role at each log-in.
+func (s *server) saysRoleOf(u *store.User) bool {
+	return s.Provider != nil && s.Provider.Issuer == u.Issuer && s.Provider.ManagesRoles()
+}
+
+// userRestore lets a provider's user in again who was removed.
+func (s *server) userRestore(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return formError(err)
+	}
+	removed, err := s.DB.ListRemoved(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, u := range removed {
+		if strconv.FormatInt(u.ID, 10) != r.PathValue("id") {
+			continue
+		}
+		err := s.DB.RestoreUser(r.Context(), u.ID, s.note(r, "user.restore", u.Name, r.PostForm.Get("reason"), nil))
+		if errors.Is(err, store.ErrExists) {
+			return mistake("There is another user of the name " + u.Name + " now: remove that one first.")
+		}
+		if err != nil {
+			return err
+		}
+		return s.userDone(w, r, u.Name+" may log in again at "+plainText(s.issuerWords(u.Issuer))+".")
+	}
+	return missing("There is no removed user of this number.")
 }
 
 func (s *server) userCreate(w http.ResponseWriter, r *http.Request) error {
@@ -108,6 +153,9 @@ func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch r.PathValue("action") {
 	case "role":
+		if s.saysRoleOf(user) {
+			return providersWord(s.issuerWords(user.Issuer))
+		}
 		role := store.Role(r.PostForm.Get("role"))
 		if err := role.Validate(); err != nil {
 			return mistake(capital(err.Error()) + ".")
@@ -115,6 +163,9 @@ func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
 		message = user.Name + " is " + string(role) + " now."
 		err = s.DB.SetRole(ctx, user.Name, role, note("user.role", map[string]any{"role": map[string]any{"before": user.Role, "after": role}}))
 	case "password":
+		if user.Issuer != "" {
+			return providersWord(s.issuerWords(user.Issuer))
+		}
 		password := r.PostForm.Get("password")
 		if err := store.ValidatePassword(user.Name, password); err != nil {
 			return mistake(capital(err.Error()) + ".")

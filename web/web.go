@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"recall/oidc"
 	"recall/seal"
 	"recall/store"
 	"recall/verify"
@@ -46,6 +47,8 @@ type Options struct {
 	MaxBody    int64               // largest body taken in, in bytes; bounds packed ones when they are shown; 0: 1 MiB
 	Secure     bool                // cookies only over TLS
 	Sessions   store.SessionLimits // zero: 2 h idle, 12 h in all
+	Provider   *oidc.Provider      // where people log in besides here; nil: nowhere
+	Passwords  PasswordLogin       // "": on
 	RevealFor  time.Duration       // how long what is hidden stays revealed; 0: 15 min
 	Demo       bool                // marks every page as a demonstration
 	Metrics    http.Handler        // for who is logged in; nil: there are none

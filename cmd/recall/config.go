@@ -16,8 +16,10 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"recall/oidc"
 	"recall/seal"
 	"recall/store"
+	"recall/web"
 )
 
 // commonSettings are the settings of every command, as they were given. All are texts, so that every wrong one can be
@@ -70,6 +72,7 @@ type serveSettings struct {
 	AlertZone        string `env:"RECALL_ALERT_ZONE" default:"UTC" help:"Time zone by whose hours and weekdays a source's usual rhythm is judged, such as Europe/Berlin."`
 	SessionIdle      string `env:"RECALL_SESSION_IDLE" default:"2h" help:"How long a log-in lasts that is not used."`
 	SessionAge       string `env:"RECALL_SESSION_AGE" default:"12h" help:"How long a log-in lasts, whatever is done in between."`
+	providerSettings `embed:""`
 	RevealFor        string `env:"RECALL_REVEAL_FOR" default:"15m" help:"How long what is hidden stays revealed to who asked for it."`
 	ShutdownDelay    string `env:"RECALL_SHUTDOWN_DELAY" default:"0s" help:"How long callbacks are still taken after the signal to stop, while /health/ready says no already: as long as a load balancer needs to notice."`
 	ShutdownGrace    string `env:"RECALL_SHUTDOWN_GRACE" default:"8s" help:"How long requests and attempts that are under way may take to end when serve stops."`
@@ -111,6 +114,8 @@ type config struct {
 	AlertRepeat     time.Duration
 	AlertZone       *time.Location
 	Sessions        store.SessionLimits
+	Provider        *oidc.Options // nil: people log in here only
+	PasswordLogin   web.PasswordLogin
 	RevealFor       time.Duration
 	ShutdownDelay   time.Duration
 	ShutdownGrace   time.Duration
@@ -161,6 +166,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		ShutdownDelay: p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
 		ShutdownGrace: p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
+	c.Provider, c.PasswordLogin = p.provider(serve.providerSettings, c.AdminURL, c.EgressProxy)
 	if c.DatabaseURL == "" && (c.DirectURL != "" || c.ReadURL != "") {
 		p.add("RECALL_DATABASE_DIRECT_URL and RECALL_DATABASE_READ_URL stand beside RECALL_DATABASE_URL, which is not set")
 	}

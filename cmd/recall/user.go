@@ -18,7 +18,9 @@ type userCmd struct {
 	SecondFactor struct {
 		Remove userSecondFactorRemoveCmd `cmd:"" help:"Ask a user for the password alone, when phone and recovery codes are lost."`
 	} `cmd:"" help:"The second factor of a user."`
-	Remove userRemoveCmd `cmd:"" help:"Remove a user, and end the user's sessions."`
+	Code    userCodeCmd    `cmd:"" help:"Show a code that lets a user in once, whatever else is asked for."`
+	Remove  userRemoveCmd  `cmd:"" help:"Remove a user, and end the user's sessions."`
+	Restore userRestoreCmd `cmd:"" help:"Let a user of the identity provider in again who was removed."`
 }
 
 type userAddCmd struct {
@@ -72,20 +74,22 @@ func (c *userListCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"NAME", "ROLE", "ADDED"}}
+		rows := [][]string{{"NAME", "ROLE", "LOGS IN", "ADDED"}}
 		for _, u := range users {
 			if c.JSON {
 				err := jsonLine(a.out, struct {
 					Name      string     `json:"name"`
 					Role      store.Role `json:"role"`
+					Issuer    string     `json:"issuer,omitempty"`
+					Refused   bool       `json:"refused,omitempty"`
 					CreatedAt time.Time  `json:"created_at"`
-				}{u.Name, u.Role, u.CreatedAt})
+				}{u.Name, u.Role, u.Issuer, u.Refused, u.CreatedAt})
 				if err != nil {
 					return err
 				}
 				continue
 			}
-			rows = append(rows, []string{u.Name, string(u.Role), utc(u.CreatedAt)})
+			rows = append(rows, []string{u.Name, string(u.Role), logsIn(u), utc(u.CreatedAt)})
 		}
 		switch {
 		case c.JSON:
@@ -96,6 +100,17 @@ func (c *userListCmd) Run(ctx context.Context, a *app) error {
 		}
 		return writeTable(a.out, rows)
 	})
+}
+
+// logsIn says where a user logs in.
+func logsIn(u *store.User) string {
+	switch {
+	case u.Refused:
+		return "refused by " + harmless(u.Issuer)
+	case u.Issuer != "":
+		return harmless(u.Issuer)
+	}
+	return "password"
 }
 
 type userPasswordCmd struct {
@@ -153,6 +168,57 @@ type userRemoveCmd struct {
 func (c *userRemoveCmd) Run(ctx context.Context, a *app) error {
 	return changeUser(ctx, a, c.Name, "user.remove", nil, func(db *store.DB, u *store.User, note store.AuditEntry) (string, error) {
 		return "was removed", db.RemoveUser(ctx, u.Name, note)
+	})
+}
+
+type userCodeCmd struct {
+	Name string `arg:"" help:"The user's name."`
+}
+
+func (userCodeCmd) Help() string {
+	return `The code is printed alone on standard output. It is entered on the log-in page, under "enter the code" (/login/once), within ten
+minutes, and lets the user in once: while the identity provider is away, or passwords are switched off, or forgotten.`
+}
+
+func (c *userCodeCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(db *store.DB) error {
+		u, err := findUser(ctx, db, c.Name)
+		if err != nil {
+			return err
+		}
+		code, err := db.CreateLoginCode(ctx, u.Name, store.AuditEntry{Actor: actor(), Action: "user.code", Subject: u.Name})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.errw, "This lets %s in once, at /login/once of the admin UI, within %d minutes:\n", u.Name, int(store.LoginCodeAge.Minutes()))
+		_, err = fmt.Fprintln(a.out, code)
+		return err
+	})
+}
+
+type userRestoreCmd struct {
+	Name string `arg:"" help:"The user's name."`
+}
+
+func (c *userRestoreCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(db *store.DB) error {
+		removed, err := db.ListRemoved(ctx)
+		if err != nil {
+			return err
+		}
+		u := userNamed(removed, c.Name)
+		if u == nil {
+			var names []string
+			for _, u := range removed {
+				names = append(names, u.Name)
+			}
+			return missing(store.ErrNotFound, "removed user of the identity provider", c.Name, names)
+		}
+		if err := db.RestoreUser(ctx, u.ID, store.AuditEntry{Actor: actor(), Action: "user.restore", Subject: u.Name}); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "The user %s may log in again at the identity provider.\n", u.Name)
+		return err
 	})
 }
 

@@ -150,7 +150,7 @@ func (v *visitor) through(h *providerHouse, name, next string) answer {
 	return v.get(h.answerTo(v.t.(*testing.T), v.begin(next), name))
 }
 
-func alert(a answer) string { return a.page().one(a.t, "[role=alert]").text() }
+func said(a answer) string { return a.page().one(a.t, "[role=alert]").text() }
 
 func TestProviderLogIn(t *testing.T) {
 	t.Parallel()
@@ -232,7 +232,7 @@ func TestProviderLogIn(t *testing.T) {
 	if a := v.get("/account"); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("a removed user's session: %s", a.Status)
 	}
-	if a := v.through(h, "berta", ""); a.StatusCode != http.StatusForbidden || !strings.Contains(alert(a), "was removed here") {
+	if a := v.through(h, "berta", ""); a.StatusCode != http.StatusForbidden || !strings.Contains(said(a), "was removed here") {
 		t.Errorf("a removed user logs in: %s", a.Status)
 	}
 	again := root.show("/users").one(t, "#removed form")
@@ -243,8 +243,8 @@ func TestProviderLogIn(t *testing.T) {
 
 	// No role any more: nothing goes on.
 	h.add("1", "berta", "others")
-	if a := s.visitor(t).through(h, "berta", ""); a.StatusCode != http.StatusForbidden || !strings.Contains(alert(a), "gives you no role here") {
-		t.Errorf("without a role: %s, %s", a.Status, alert(a))
+	if a := s.visitor(t).through(h, "berta", ""); a.StatusCode != http.StatusForbidden || !strings.Contains(said(a), "gives you no role here") {
+		t.Errorf("without a role: %s, %s", a.Status, said(a))
 	}
 	if a := v.get("/account"); a.StatusCode != http.StatusSeeOther {
 		t.Errorf("the session without a role: %s", a.Status)
@@ -339,8 +339,8 @@ func TestProviderAnswersThatLetNobodyIn(t *testing.T) {
 	} {
 		v := s.visitor(t)
 		a := v.get(test.answer(v))
-		if a.StatusCode != test.status || !strings.Contains(alert(a), test.want) {
-			t.Errorf("%s: %s, %q", name, a.Status, alert(a))
+		if a.StatusCode != test.status || !strings.Contains(said(a), test.want) {
+			t.Errorf("%s: %s, %q", name, a.Status, said(a))
 		}
 		if strings.Contains(a.body, evil) || strings.Contains(a.body, "0900") || strings.Contains(a.body, "\u202e") || len(a.body) > 20_000 {
 			t.Errorf("%s: the page shows what it was given", name)
@@ -382,7 +382,7 @@ func TestPasswordsBesideAProvider(t *testing.T) {
 		if test.away {
 			h.Close()
 			a := v.get("/login/oidc")
-			if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(alert(a), "Corp does not answer") || a.Header.Get("Retry-After") == "" {
+			if a.StatusCode != http.StatusServiceUnavailable || !strings.Contains(said(a), "Corp does not answer") || a.Header.Get("Retry-After") == "" {
 				t.Errorf("%s, away: %s", test.setting, a.Status)
 			}
 		}

@@ -52,6 +52,18 @@ func (r *retention) removeDemo(ctx context.Context) (removed, kept int64, err er
 		if err != nil || !found {
 			return err
 		}
+		_, err = tx.Exec(ctx, `
+			WITH its AS (
+				UPDATE erasure_cases c
+				SET state = 'cancelled', why = 'the demo was removed', person_sealed = NULL, finished_at = $1, state_since = $1, step_at = NULL
+				WHERE state IN ('finding', 'open', 'waiting') AND event_id IS NOT NULL
+					AND (source_ids && $2 OR EXISTS (SELECT FROM events e WHERE e.id = c.event_id AND e.source_id = ANY($2)))
+				RETURNING id
+			)
+			DELETE FROM erasure_events WHERE case_id IN (SELECT id FROM its)`, r.now, r.sources)
+		if err != nil {
+			return fmt.Errorf("cancelling cases that its callbacks opened: %w", err)
+		}
 		return r.addAudit(ctx, tx, AuditEntry{Actor: r.actor, Action: "demo.remove", Subject: "demo"})
 	})
 	if err != nil {

@@ -100,6 +100,9 @@ func TestErasurePages(t *testing.T) {
 	if a := root.post("/erasures", open); a.StatusCode != http.StatusConflict || a.page().one(t, "[role=alert] a").attr("href") != "/erasures/1" {
 		t.Errorf("opened twice: %s", a.Status)
 	}
+	if text := root.show("/customers/48213").one(t, ".row-links").text(); !strings.Contains(text, "Case 1") {
+		t.Errorf("the customer's page: %s", text)
+	}
 	if page := root.show("/erasures/1"); !there(page, "#case[hx-get=/erasures/1]") || there(page, "#confirm") {
 		t.Error("while it looks, the page does not renew itself, or can be confirmed")
 	}

@@ -37,6 +37,7 @@ type historyView struct {
 	Source      string // the one source it is narrowed to
 	Sources     []link // to narrow to, where the page has several
 	AllURL      string
+	Erasure     link // the case about this customer; URL "" none, or the reader may not see it
 	State       *stateView
 	Entities    []entityRow
 	AllEntities bool
@@ -144,6 +145,14 @@ func (s *server) customerShow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v.AllEntities = all
+	if v.mayErase() {
+		switch c, err := s.DB.FindErasureOf(r.Context(), id); {
+		case err == nil:
+			v.Erasure = link{fmt.Sprintf("Case %d", c.ID), erasureURL(c.ID)}
+		case !errors.Is(err, store.ErrNotFound):
+			return err
+		}
+	}
 	for _, e := range entities {
 		kind, _ := typeWords(e.Type, "")
 		row := entityRow{Kind: kind, ID: e.ID, Events: e.Events, Last: newTime(e.Last, v.Now)}

@@ -72,6 +72,9 @@ func TestDemo(t *testing.T) {
 		t.Error("a start without --demo does not tell how the demo is removed")
 	}
 	runBinary(t, []string{"RECALL_DATA_DIR=" + dir}, "demo", "remove").want(t, 0, "The demo is removed, with ")
+	if r := runBinary(t, []string{"RECALL_DATA_DIR=" + dir}, "erasure", "list"); !strings.Contains(r.out, "cancelled") || strings.Contains(r.out, " open ") || strings.Contains(r.out, " customer 4") {
+		t.Errorf("cases that callbacks of the demo opened: %s", r.out)
+	}
 	for _, table := range []string{"events", "deliveries", "attempts", "volume", "failure_groups", "arrival_groups"} {
 		if got := counts(t, third.store(), `SELECT 'left', count(*) FROM `+table); got["left"] != 0 {
 			t.Errorf("%d rows are left in %s", got["left"], table)

@@ -54,7 +54,8 @@ type Watcher struct {
 	noted    time.Time // until when that is in the database
 	looked   time.Time
 	auditing time.Time
-	wake     chan struct{}
+	opened   chan struct{} // the database was given
+	wake     chan struct{} // there may be something to tell
 }
 
 // New makes a Watcher. The zero values of timing are those of the settings.
@@ -70,7 +71,7 @@ func New(o Options) *Watcher {
 	if o.Zone == nil {
 		o.Zone = time.UTC
 	}
-	w := &Watcher{o: o, answered: o.Now(), wake: make(chan struct{}, 1)}
+	w := &Watcher{o: o, answered: o.Now(), opened: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 	if o.Keep == "" {
 		return w
 	}
@@ -82,8 +83,14 @@ func New(o Options) *Watcher {
 	return w
 }
 
-// Use gives the database, once it is open.
-func (w *Watcher) Use(db *store.DB) { w.db.Store(db) }
+// Use gives the database, once it is open, and has it looked at.
+func (w *Watcher) Use(db *store.DB) {
+	w.db.Store(db)
+	select {
+	case w.opened <- struct{}{}:
+	default:
+	}
+}
 
 // Run looks and tells until ctx ends. Looking never waits for who is told.
 func (w *Watcher) Run(ctx context.Context) {
@@ -114,6 +121,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-w.opened:
 		case <-time.After(lookEvery):
 		}
 	}

@@ -92,7 +92,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	s.huma = humago.NewWithPrefix(s.mux, Prefix, describe(o.Version))
 	for _, register := range []func(){
 		s.eventOperations, s.payloadOperations, s.reverifyOperations, s.historyOperations, s.sourceOperations, s.destinationOperations,
-		s.replayOperations, s.failureOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
+		s.replayOperations, s.failureOperations, s.alertOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
 		s.auditOperations, s.overviewOperations, s.healthOperations,
 	} {
 		register()

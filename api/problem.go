@@ -111,6 +111,7 @@ var problems = []struct {
 	{store.ErrUnreadable, http.StatusConflict, "unreadable"},
 	{store.ErrReasonNeeded, http.StatusUnprocessableEntity, "reason"},
 	{store.ErrTokenRights, http.StatusUnprocessableEntity, "right"},
+	{store.ErrAlertOver, http.StatusConflict, "over"},
 	{store.ErrErasureState, http.StatusConflict, "state"},
 	{store.ErrErasureDoubts, http.StatusConflict, "doubtful"},
 	{store.ErrErasureHeld, http.StatusConflict, "held"},

@@ -55,14 +55,15 @@ type alertRow struct {
 }
 
 type channelRow struct {
-	Name    string
-	EditURL string
-	TestURL string
-	Where   string
-	Alerts  string
-	State   mood
-	Since   timeView
-	Error   string
+	Name      string
+	EditURL   string
+	TestURL   string
+	Where     string
+	Alerts    string
+	State     mood
+	SinceWord string
+	Since     timeView
+	Error     string
 }
 
 type messageRow struct {
@@ -168,11 +169,11 @@ func newChannelRow(c *store.AlertChannel, p page) channelRow {
 	case c.Paused:
 		row.State = mood{toneIdle, "dash", "paused"}
 	case !c.FailingSince.IsZero():
-		row.State, row.Since, row.Error = mood{toneBad, "cross", "failing"}, newTime(c.FailingSince, p.Now), sentence(cut(c.Error, 400))
+		row.State, row.SinceWord, row.Since, row.Error = mood{toneBad, "cross", "failing"}, "since", newTime(c.FailingSince, p.Now), sentence(cut(c.Error, 400))
 	case c.SentAt.IsZero():
 		row.State = mood{toneIdle, "question", "not tried"}
 	default:
-		row.State, row.Since = mood{toneGood, "check", "works"}, newTime(c.SentAt, p.Now)
+		row.State, row.SinceWord, row.Since = mood{toneGood, "check", "works"}, "last message", newTime(c.SentAt, p.Now)
 	}
 	return row
 }

@@ -22,6 +22,10 @@ func TestServeWithTwoRoles(t *testing.T) {
 	s.wait("it is indexed and counted", func() bool {
 		return counts(t, db, `SELECT 'indexed', count(*) FROM search_segments UNION ALL SELECT 'counted', count(*) FROM volume`)["counted"] > 0
 	})
+	s.wait("it is looked for alerts", func() bool {
+		n := counts(t, db, `SELECT 'looked', count(looked_at) FROM alert_state UNION ALL SELECT 'up', count(*) FROM alert_uptime`)
+		return n["looked"] > 0 && n["up"] > 0
+	})
 	env = append(env, "RECALL_DATA_DIR="+dir)
 	run := func(args ...string) result { return runBinary(t, env, args...) }
 	run("replay", "plan", "verdict:verified", "--to", demoGood, "--reason", "a test").want(t, 0)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"recall/filter"
+	"recall/mask"
 	"recall/plenigo"
 	"recall/store"
 	"recall/store/storetest"
@@ -237,10 +238,10 @@ func TestKnownValues(t *testing.T) {
 	db := storetest.New(t)
 	must(t, db.CreateSource(t.Context(), shop()))
 	for i := range 20 {
-		record(t, db, arrived(noon, fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CREATION","entity":{"status":"DONE","mail":"a%d@example.org"}}`, i), func(e *store.Event) { e.APIVersion = "20240827" }))
+		record(t, db, arrived(noon, fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CREATION","entity":{"status":"DONE","mail":"a%d@example.org","email":"anna@example.org"}}`, i), func(e *store.Event) { e.APIVersion = "20240827" }))
 	}
 	must(t, db.IndexSegments(t.Context(), 20))
-	known, err := db.KnownValues(t.Context())
+	known, err := db.KnownValues(t.Context(), mask.Default())
 	must(t, err)
 	for key, want := range map[filter.Key]string{
 		filter.KeySource: "shop", filter.KeyType: "order.creation", filter.KeyVersion: "20240827", filter.KeyAnswered: "200",
@@ -249,6 +250,9 @@ func TestKnownValues(t *testing.T) {
 		if !slices.Contains(known[key], want) {
 			t.Errorf("%s: %q, want %q", key, known[key], want)
 		}
+	}
+	if len(known["entity.email"]) > 0 {
+		t.Errorf("what is hidden is offered: %q", known["entity.email"])
 	}
 	if len(known["entity.mail"]) > 0 {
 		t.Errorf("addresses are offered: %q", known["entity.mail"])

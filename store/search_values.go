@@ -11,21 +11,25 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"recall/filter"
+	"recall/mask"
 	"recall/plenigo"
 )
 
 const (
 	maxKnown      = 200 // values of one key
 	maxKnownPaths = 500
-	sampledEvents = 300 // the newest, for paths
-	maxFewValues  = 12  // a path with no more values than this has them named
-	maxKnownText  = 60  // bytes of a value
+	sampledEvents = 150      // the newest, for paths
+	maxSampled    = 64 << 10 // bytes of a body; larger ones are not looked into
+	maxFewValues  = 12       // a path with no more values than this has them named
+	maxKnownText  = 60       // bytes of a value
+
+	maxKnownCustomers = 20
 )
 
 // KnownValues are values that events have, for suggestions: sources, destinations, and what the search index tells apart; and
-// paths and header names of the newest events, with the values of paths that have only a few. It is a few milliseconds of work
-// and need not be asked for each key that is pressed.
-func (db *DB) KnownValues(ctx context.Context) (filter.Known, error) {
+// customers, paths and header names of the newest events, with the values of paths that have only a few. What the rules hide
+// is none of them. It is some milliseconds of work and need not be asked for each key that is pressed.
+func (db *DB) KnownValues(ctx context.Context, rules *mask.Rules) (filter.Known, error) {
 	known := knownValues{}
 	err := db.read(ctx, func(tx pgx.Tx) error {
 		for key, sql := range map[filter.Key]string{
@@ -54,7 +58,7 @@ func (db *DB) KnownValues(ctx context.Context) (filter.Known, error) {
 				known.add(filter.KeyType, strings.ToLower(c.EntityType+"."+c.CallbackType))
 			}
 		}
-		return known.sample(ctx, tx)
+		return known.sample(ctx, tx, rules)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("looking for known values: %w", err)
@@ -71,8 +75,12 @@ func (k knownValues) add(key filter.Key, value string) {
 }
 
 // sample adds what the newest events hold.
-func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
-	rows, err := tx.Query(ctx, `SELECT header, body FROM events WHERE octet_length(body) < 65536 ORDER BY id DESC LIMIT $1`, sampledEvents)
+func (k knownValues) sample(ctx context.Context, tx pgx.Tx, rules *mask.Rules) error {
+	rows, err := tx.Query(ctx, `
+		SELECT entity_type, callback_type, api_version, customers, header, CASE WHEN octet_length(body) <= $2 THEN body ELSE '' END
+		FROM events
+		ORDER BY id DESC
+		LIMIT $1`, sampledEvents, maxSampled)
 	if err != nil {
 		return err
 	}
@@ -80,9 +88,24 @@ func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
 		seen   int
 		values []string // up to one too many
 	}
-	paths := map[string]*path{}
+	paths, sampled := map[string]*path{}, 0
+	var entityType, callbackType, version, customers string
 	var header, body []byte
-	_, err = pgx.ForEachRow(rows, []any{&header, &body}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&entityType, &callbackType, &version, &customers, &header, &body}, func() error {
+		sampled++
+		k.add(filter.KeyVersion, version) // of what is not indexed yet
+		if entityType != "" && callbackType != "" {
+			k.add(filter.KeyType, strings.ToLower(entityType+"."+callbackType))
+		}
+		links, err := decodeCustomers(customers)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if len(k[filter.KeyCustomer]) < maxKnownCustomers {
+				k.add(filter.KeyCustomer, l.CustomerID)
+			}
+		}
 		decoded, err := decodeHeader(header)
 		if err != nil {
 			return err
@@ -92,7 +115,8 @@ func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
 				k.add(filter.KeyHeader, name)
 			}
 		}
-		for s := range filter.Scalars(plenigo.Clear(decoded, body)) {
+		seen, _ := rules.Body(plenigo.Clear(decoded, body), mask.Reveal{})
+		for s := range filter.Scalars(seen) {
 			p := paths[s.Path]
 			if p == nil {
 				if s.Path == "" || len(paths) == maxKnownPaths {
@@ -102,7 +126,7 @@ func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
 				paths[s.Path] = p
 			}
 			p.seen++
-			if s.Text != "" && s.Kind != filter.KindNull && len(p.values) <= maxFewValues && !slices.Contains(p.values, s.Text) {
+			if s.Text != "" && !strings.HasPrefix(s.Text, mask.Cover) && s.Kind != filter.KindNull && len(p.values) <= maxFewValues && !slices.Contains(p.values, s.Text) {
 				p.values = append(p.values, s.Text)
 			}
 		}
@@ -115,7 +139,7 @@ func (k knownValues) sample(ctx context.Context, tx pgx.Tx) error {
 		return cmp.Or(cmp.Compare(paths[b].seen, paths[a].seen), strings.Compare(a, b))
 	}) {
 		k[filter.KeyPayload] = append(k[filter.KeyPayload], name)
-		if p := paths[name]; len(p.values) <= maxFewValues && p.seen >= 3*len(p.values) { // states rather than names
+		if p := paths[name]; len(p.values) <= maxFewValues && (p.seen >= 3*len(p.values) || sampled <= maxFewValues) { // states rather than names
 			for _, v := range slices.Sorted(slices.Values(p.values)) {
 				k.add(filter.Key(name), v)
 			}

@@ -3,28 +3,20 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
 	"recall/filter"
 	"recall/mask"
-	"recall/store"
 )
 
 const (
-	knownFresh  = time.Minute     // what is known of the data is looked up anew after that
-	knownTime   = 5 * time.Second // it may take
-	knownSample = 60              // newest events that paths and values are taken from
-	knownBody   = 64 << 10        // bytes; larger bodies are not looked into
-	knownPaths  = 300
-	knownValues = 8  // of a path: one with more is no choice of a few
-	knownLength = 40 // bytes of a value
+	knownFresh = time.Minute     // what is known of the data is looked up anew after that
+	knownTime  = 5 * time.Second // it may take
 )
 
 // known keeps the values that are suggested.
@@ -85,72 +77,15 @@ func (s *server) knownValues(r *http.Request) filter.Known {
 	return values
 }
 
-// findKnown takes sources and destinations from the settings, types from what plenigo is known to send, and paths, headers
-// and values of few choices from the newest events. What is hidden is never suggested.
+// findKnown adds what plenigo is known to send to what the events hold.
 func (s *server) findKnown(ctx context.Context, rules *mask.Rules) (filter.Known, error) {
-	values := filter.Known{filter.KeyType: typeChoices()}
-	add := func(key filter.Key, value string, most int) {
-		if value != "" && len(value) <= knownLength && utf8.ValidString(value) && len(values[key]) < most && !slices.Contains(values[key], value) {
-			values[key] = append(values[key], value)
-		}
-	}
-	sources, err := s.DB.ListSources(ctx)
+	values, err := s.DB.KnownValues(ctx, rules)
 	if err != nil {
 		return nil, err
 	}
-	for _, source := range sources {
-		add(filter.KeySource, source.Slug, 100)
-	}
-	destinations, err := s.DB.ListDestinations(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range destinations {
-		add(filter.KeyDelivery, d.Name, 100)
-	}
-	newest, err := s.DB.ListEvents(ctx, store.EventQuery{Limit: knownSample})
-	if err != nil {
-		return nil, err
-	}
-	choices := map[string][]string{}
-	for _, one := range newest.Events {
-		if one.EntityType != "" {
-			add(filter.KeyType, strings.ToLower(one.EntityType+"."+one.CallbackType), 300)
-		}
-		add(filter.KeyVersion, one.APIVersion, 20)
-		add(filter.KeyReason, string(one.Reason), 30)
-		for _, id := range one.Customers {
-			add(filter.KeyCustomer, id, 20)
-		}
-		if one.Size > knownBody {
-			continue
-		}
-		e, err := s.DB.FindEvent(ctx, one.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		for name := range e.Header {
-			add(filter.KeyHeader, strings.ToLower(name), 60)
-		}
-		plain, _ := unpacked(e, s.MaxBody)
-		body, _ := rules.Body(plain, mask.Reveal{})
-		for scalar := range filter.Scalars(body) {
-			add(filter.KeyPayload, scalar.Path, knownPaths)
-			list, seen := choices[scalar.Path], scalar.Text
-			if !strings.HasPrefix(seen, mask.Cover) && len(choices) < knownPaths && len(list) <= knownValues && len(seen) <= knownLength && !slices.Contains(list, seen) {
-				choices[scalar.Path] = append(list, seen)
-			}
-		}
-	}
-	for path, list := range choices {
-		if len(list) > knownValues || len(path) > 100 {
-			continue
-		}
-		for _, value := range list {
-			add(filter.Key(path), value, knownValues)
+	for _, kind := range typeChoices() {
+		if !slices.Contains(values[filter.KeyType], kind) {
+			values[filter.KeyType] = append(values[filter.KeyType], kind)
 		}
 	}
 	for _, list := range values {

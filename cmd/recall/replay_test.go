@@ -1,14 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"recall/store"
 )
@@ -68,7 +76,17 @@ func TestReplayCommands(t *testing.T) {
 	s.kill()
 
 	again := serve(t, dir, env)
-	runBinary(t, env, "replay", "status", "2", "--follow").want(t, 0, "Replay 2 is done. Of 150: ")
+	followed, terminal := runInTerminal(t, env, "replay", "status", "2", "--follow")
+	followed.want(t, 0, "Replay 2 is done. Of 150: ")
+	shown := strings.Split(terminal, "\r")
+	for _, line := range shown { // each over the one before, within the width of a terminal
+		if line = strings.TrimSpace(line); line != "" && (!bar.MatchString(line) || len(line) > 78) {
+			t.Errorf("the terminal shows %q", line)
+		}
+	}
+	if last := shown[max(0, len(shown)-2)]; len(shown) < 3 || strings.TrimSpace(last) != "" || strings.Contains(terminal, "\n") {
+		t.Errorf("of the bar something is left: %q", terminal)
+	}
 	r, err := again.store().FindReplay(t.Context(), 2)
 	if err != nil || r.State != store.ReplayDone || r.Sent != events || r.Succeeded+r.Retrying != events {
 		t.Errorf("%+v, %v", r, err)
@@ -97,6 +115,47 @@ func TestReplayCommands(t *testing.T) {
 	runBinary(t, env, "replay", "cancel", "2").want(t, 1, "it is done")
 	runBinary(t, env, "replay", "cancel", "1").want(t, 0, "Replay 1 is cancelled")
 	again.stop()
+}
+
+// bar is a line of progress.
+var bar = regexp.MustCompile(`^\[#*\.*\] [0-9]+ of 150( |$)`)
+
+// runInTerminal is runBinary with a pseudo-terminal as standard error, and what that showed.
+func runInTerminal(t *testing.T, env []string, args ...string) (result, string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer master.Close()
+	var number int
+	control, err := master.SyscallConn()
+	if err == nil {
+		var ioctl error
+		err = errors.Join(control.Control(func(fd uintptr) {
+			if ioctl = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); ioctl == nil {
+				number, ioctl = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+			}
+		}), ioctl)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, shown bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = append(os.Environ(), env...), &out, slave
+	err = cmd.Start()
+	slave.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(&shown, master) // ends with an error when nobody holds the other side any more
+	cmd.Wait()
+	return result{cmd.ProcessState.ExitCode(), out.String(), ""}, shown.String()
 }
 
 func TestReplayBar(t *testing.T) {

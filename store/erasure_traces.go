@@ -26,6 +26,7 @@ var traces = []struct {
 	{"filters of holds", "retention_holds", "id", []string{"filter", "reason", "release_reason"}},
 	{"reasons of cases", "erasure_cases", "id", []string{"reason", "why"}},
 	{"reasons of pauses", "destinations", "id", []string{"state_reason"}},
+	{"notes of alerts", "alerts", "id", []string{"note"}},
 }
 
 // erasedWord stands where a person was named.

@@ -206,7 +206,7 @@ var erasureNames = []struct{ key, one, many string }{
 	{"saved views", "saved view", "saved views"}, {"filters of replays", "filter or reason of a replay", "filters or reasons of replays"},
 	{"filters of re-verifications", "filter or reason of a re-verification", "filters or reasons of re-verifications"},
 	{"filters of holds", "filter or reason of a hold", "filters or reasons of holds"}, {"reasons of cases", "reason of a case", "reasons of cases"},
-	{"reasons of pauses", "reason of a pause", "reasons of pauses"}, {"reasons", "reason at another event", "reasons at other events"},
+	{"reasons of pauses", "reason of a pause", "reasons of pauses"}, {"notes of alerts", "note of an alert", "notes of alerts"}, {"reasons", "reason at another event", "reasons at other events"},
 	{"audit entries", "entry of the audit list", "entries of the audit list"}, {"rules", "matching rule, left to people", "matching rules, left to people"},
 	{"held", "on legal hold", "on legal hold"},
 }

@@ -124,11 +124,11 @@ func TestReveals(t *testing.T) {
 	if _, none := list(other); len(none) > 0 {
 		t.Errorf("another session sees %+v", none)
 	}
-	must(t, db.EndReveal(ctx, other, all[0].ID))
+	must(t, db.EndReveal(ctx, other, all[0].ID, note))
 	if covering, _ := list(mine); covering != 3 {
 		t.Error("another session hides what is not its own")
 	}
-	must(t, db.EndReveal(ctx, mine, all[0].ID))
+	must(t, db.EndReveal(ctx, mine, all[0].ID, note))
 	now = now.Add(10 * time.Minute)
 	if covering, all := list(mine); covering != 1 || len(all) != 1 {
 		t.Errorf("ten minutes later: %+v", all)

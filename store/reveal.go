@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,12 +76,21 @@ func (db *DB) ListReveals(ctx context.Context, session int64) ([]Reveal, error) 
 	return reveals, nil
 }
 
-// EndReveal hides again what a session has revealed; one that has ended already is no error.
-func (db *DB) EndReveal(ctx context.Context, session, id int64) error {
-	if _, err := db.pool.Exec(ctx, `DELETE FROM reveals WHERE session_id = $1 AND id = $2`, session, id); err != nil {
-		return fmt.Errorf("hiding again: %w", err)
-	}
-	return nil
+// EndReveal hides again what a session has revealed, and notes in the same transaction since when it cannot be seen any more;
+// one that has ended already is no error.
+func (db *DB) EndReveal(ctx context.Context, session, id int64, note AuditEntry) error {
+	return pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
+		var scope RevealScope
+		err := tx.QueryRow(ctx, `DELETE FROM reveals WHERE session_id = $1 AND id = $2 AND until > $3 RETURNING scope, subject`, session, id, db.Now()).Scan(&scope, &note.Subject)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("hiding again: %w", err)
+		}
+		note.Action = string(scope) + ".hide"
+		return db.addAudit(ctx, tx, note)
+	})
 }
 
 // Covers tells whether a reveal is of an event, by its id, its entity or a customer whom it names.

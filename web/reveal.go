@@ -87,7 +87,7 @@ func (s *server) revealEnd(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return mistake("“" + plainText(cut(text, 40)) + "” is nothing that was revealed.")
 		}
-		if err := s.DB.EndReveal(r.Context(), sessionOf(r).ID, id); err != nil {
+		if err := s.DB.EndReveal(r.Context(), sessionOf(r).ID, id, s.note(r, "", "", "", nil)); err != nil {
 			return err
 		}
 	}

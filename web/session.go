@@ -137,10 +137,19 @@ func (s *server) keepSession(w http.ResponseWriter, r *http.Request, token strin
 // maxAgent bounds what a browser may call itself, in characters.
 const maxAgent = 200
 
+const (
+	maxMessages = 3   // kept for one page: a cookie holds 4 KiB, and who never looks at a page must not fill it
+	maxMessage  = 500 // bytes
+)
+
 // flash keeps a message for the next page shown to this user.
 func (s *server) flash(w http.ResponseWriter, r *http.Request, message string) error {
 	session := s.session(r)
-	session.AddFlash(message)
+	kept := session.Flashes()
+	for _, earlier := range kept[max(0, len(kept)-maxMessages+1):] {
+		session.AddFlash(earlier)
+	}
+	session.AddFlash(cut(message, maxMessage))
 	return session.Save(r, w)
 }
 

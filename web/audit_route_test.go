@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ func TestEveryFormIsAudited(t *testing.T) {
 	s.addUser(t, "carl", store.RoleViewer)
 	ada := s.as(t, "ada")
 	e := s.record(t, `{"entityType":"CUSTOMER","callbackType":"CREATION","entityId":"7","entity":{"customerId":"7","email":"a@example.org"}}`)
+	gift := s.record(t, `{"entityType":"ORDER","callbackType":"CREATION","entityId":"3","entity":{"invoiceCustomerId":"555","items":[{"deliveryCustomerId":"7"}]}}`).ID.String()
 	bad := s.signedBy(t, "s3cret-forged", time.Now())
 	s.gaveUp(t, 500, "")
 	s.gaveUp(t, 0, "no way")
@@ -102,6 +104,15 @@ func TestEveryFormIsAudited(t *testing.T) {
 		{"POST /retention/holds/{id}/release", "/retention/holds/1/release", reason(), "hold.release"},
 		{"POST /masking", "/masking", reason("type", "ORDER", "path", "entity.items.price", "class", "personal"), "mask.set"},
 		{"POST /masking/reset", "/masking/reset", url.Values{"type": {"ORDER"}, "path": {"entity.items.price"}}, "mask.reset"},
+		{"POST /erasures/settings", "/erasures/settings", reason("automatic", "true", "grace", "24", "backups", "30"), "erasure.set"},
+		{"POST /erasures", "/erasures", reason("customer", "7"), "erasure.open"},
+		{"POST /erasures/{id}/{action}", "/erasures/1/search", reason(), "erasure.search"},
+		{"POST /erasures/{id}/{action}", "/erasures/1/decide", reason("do", "leave", "all", "true"), "erasure.decide"},
+		{"POST /erasures/{id}/{action}", "/erasures/1/cancel", reason(), "erasure.cancel"},
+		{"POST /erasures", "/erasures", reason("event", gift), "erasure.open"},
+		{"POST /erasures/{id}/{action}", "/erasures/2/confirm", reason("sure", "erase"), "erasure.confirm"},
+		{"POST /erasures/list", "/erasures/list", url.Values{}, "erasure.list"},
+		{"POST /erasures/report", "/erasures/report", reason("customer", "7"), "customer.report"},
 		{"POST /views", "/views", url.Values{"name": {"Rejected"}, "q": {"verdict:rejected"}, "shared": {"1"}}, "view.add"},
 		{"POST /views/{id}", "/views/1", url.Values{"name": {"Forged"}, "shared": {"1"}}, "view.set"},
 		{"POST /views/{id}/remove", "/views/1/remove", url.Values{}, "view.remove"},
@@ -156,8 +167,13 @@ func TestEveryFormIsAudited(t *testing.T) {
 		case "POST /account/second-factor":
 			form = url.Values{"code": {code(0)}}
 		case "POST /login/code":
-			s.ahead.Store(int64(31 * time.Second)) // a code is good for one use
+			s.ahead.Add(int64(31 * time.Second)) // a code is good for one use
 			form = url.Values{"code": {code(0)}}
+		}
+		if strings.HasPrefix(step.path, "/erasures/1/") || strings.HasPrefix(step.path, "/erasures/2/") {
+			id, err := strconv.ParseInt(step.path[len("/erasures/"):][:1], 10, 64)
+			must(t, err)
+			s.workErasures(t, id, store.ErasureOpen)
 		}
 		before, sent := newest(), len(s.sent.asked())
 		a := ada.post(step.path, form)

@@ -146,8 +146,8 @@ func TestReveals(t *testing.T) {
 
 	entries, err := db.FindAudit(ctx, store.AuditQuery{Actor: "anna"})
 	must(t, err)
-	if len(entries) != 5 || entries[2].Action != "customer.reveal" || entries[2].Subject != "48213" || entries[2].Reason != "ticket 12" ||
-		entries[2].Detail["secrets"] != true || entries[2].Detail["until"] != noon.Add(30*time.Minute).UTC().Format(time.RFC3339) {
+	if len(entries) != 6 || entries[0].Action != "customer.hide" || entries[0].Subject != "48213" || entries[3].Action != "customer.reveal" || entries[3].Subject != "48213" ||
+		entries[3].Reason != "ticket 12" || entries[3].Detail["secrets"] != true || entries[3].Detail["until"] != noon.Add(30*time.Minute).UTC().Format(time.RFC3339) {
 		t.Errorf("%+v", entries)
 	}
 }

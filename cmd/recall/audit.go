@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -135,81 +133,20 @@ func (c *auditVerifyCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		if r.fault == nil && given.Position > 0 {
-			r.fault = db.CompareAudit(ctx, given)
+		if r.Fault == nil && given.Position > 0 {
+			r.Fault = db.CompareAudit(ctx, given)
 		}
-		if r.fault != nil {
-			return fmt.Errorf("the audit list does not fit. %w", r.fault)
+		if r.Fault != nil {
+			return fmt.Errorf("the audit list does not fit. %w", r.Fault)
 		}
-		_, err = fmt.Fprintf(a.out, "The audit list fits: %s.\n", r.words())
+		_, err = fmt.Fprintf(a.out, "The audit list fits: %s.\n", r.Words())
 		return err
 	})
 }
 
-// auditResult is what a check of the whole list found.
-type auditResult struct {
-	checked    int64
-	first, end int64
-	erased     int
-	pending    int
-	since      time.Time
-	whole      bool
-	fault      error // the first thing that does not fit
-}
-
-func (r auditResult) words() string {
-	text := fmt.Sprintf("%d entries, places %d to %d", r.checked, r.first, r.end)
-	if r.checked == 0 {
-		text = "no entry has its place yet"
-	}
-	if r.erased > 0 {
-		text += fmt.Sprintf(", %d of them erased of what they said", r.erased)
-	}
-	if r.pending > 0 {
-		text += fmt.Sprintf("; %s for a place", counted(r.pending, "entry waits", "entries wait"))
-	}
-	return text
-}
-
-// checkAudit checks the audit list step by step until its end, or until a time (zero: none), and compares it with what the data
-// folder remembers.
-func (a *app) checkAudit(ctx context.Context, db *store.DB, until time.Time) (r auditResult, err error) {
-	for from := ""; ; {
-		step, err := db.CheckAudit(ctx, from)
-		if err != nil {
-			return r, err
-		}
-		if from == "" {
-			r.first = step.First
-		}
-		r.checked, r.erased, r.pending, r.since = r.checked+step.Checked, r.erased+step.Erased, step.Pending, step.Since
-		r.end = max(r.end, step.Upto)
-		if step.Fault != nil {
-			r.fault = step.Fault
-			return r, nil
-		}
-		if from = step.Next; from == "" {
-			r.whole = true
-			break
-		}
-		if !until.IsZero() && time.Now().After(until) {
-			break
-		}
-	}
-	kept, err := store.ReadAuditHead(a.auditHeadFile())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return r, nil
-	case err != nil:
-		r.fault = err
-		return r, nil
-	}
-	if err := db.CompareAudit(ctx, kept); errors.Is(err, store.ErrAuditCut) {
-		r.fault = err
-	} else if err != nil {
-		return r, err
-	}
-	return r, nil
+// checkAudit checks the audit list to its end, or until a time (zero: none), and compares it with what the data folder remembers.
+func (a *app) checkAudit(ctx context.Context, db *store.DB, until time.Time) (store.AuditCheck, error) {
+	return db.CheckWholeAudit(ctx, until, a.auditHeadFile())
 }
 
 type auditAcceptCmd struct {

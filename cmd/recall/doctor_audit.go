@@ -24,14 +24,14 @@ func (d *doctor) audit(ctx context.Context, db *store.DB, key seal.Key) finding 
 	switch {
 	case err != nil:
 		return fail(again, "%v", err)
-	case errors.Is(r.fault, store.ErrAuditCut):
-		return fail("if an older backup was restored: recall audit accept --reason …; otherwise somebody removed entries past Recall: keep a copy of the database, and see docs/audit.md", "%v", r.fault)
-	case r.fault != nil:
-		return fail(do, "%v", r.fault)
-	case !r.whole:
-		return ok("the first places fit: %s; the rest by recall audit verify", r.words())
-	case r.pending > 0 && d.app.now().Sub(r.since) > auditWaitMost:
-		return warn("start `recall serve`, which gives them their places, and see its log for what hinders it", "%s", r.words())
+	case errors.Is(r.Fault, store.ErrAuditCut):
+		return fail("if an older backup was restored: recall audit accept --reason …; otherwise somebody removed entries past Recall: keep a copy of the database, and see docs/audit.md", "%v", r.Fault)
+	case r.Fault != nil:
+		return fail(do, "%v", r.Fault)
+	case !r.Whole:
+		return ok("the first places fit: %s; the rest by recall audit verify", r.Words())
+	case r.Pending > 0 && d.app.now().Sub(r.Since) > auditWaitMost:
+		return warn("start `recall serve`, which gives them their places, and see its log for what hinders it", "%s", r.Words())
 	}
-	return ok("%s", r.words())
+	return ok("%s", r.Words())
 }

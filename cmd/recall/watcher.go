@@ -19,10 +19,10 @@ func (a *app) watcher(front *front, key seal.Key, certs []*certificate, adminURL
 	o.Local = func(ctx context.Context) alert.Local { return a.local(ctx, front, certs) }
 	o.Audit = func(ctx context.Context, db *store.DB) (string, error) {
 		r, err := a.checkAudit(ctx, db, time.Now().Add(auditCheckMost))
-		if err != nil || r.fault == nil {
+		if err != nil || r.Fault == nil {
 			return "", err
 		}
-		return r.fault.Error(), nil
+		return r.Fault.Error(), nil
 	}
 	return alert.New(o)
 }

@@ -54,6 +54,10 @@ func TestEveryFormIsAudited(t *testing.T) {
 	group := ada.show("/exhausted").all("[name=group]")[0].attr("value")
 	id := e.ID.String()
 	secret := ""
+	s.alert(t, "source_silent", "shop", "Nothing was accepted since noon.")
+	_, gone, err := s.db.LogInByProvider(t.Context(), store.ProviderLogIn{Issuer: "https://id.example", Subject: "1", Name: "emil", Role: store.RoleViewer})
+	must(t, err)
+	must(t, s.db.RemoveUser(t.Context(), "emil"))
 
 	reason := func(pairs ...string) url.Values {
 		v := url.Values{"reason": {"a test"}}
@@ -113,6 +117,12 @@ func TestEveryFormIsAudited(t *testing.T) {
 		{"POST /erasures/{id}/{action}", "/erasures/2/confirm", reason("sure", "erase"), "erasure.confirm"},
 		{"POST /erasures/list", "/erasures/list", url.Values{}, "erasure.list"},
 		{"POST /erasures/report", "/erasures/report", reason("customer", "7"), "customer.report"},
+		{"POST /alerts/acknowledge", "/alerts/acknowledge", reason("id", "1"), "alert.acknowledge"},
+		{"POST /alerts/channels", "/alerts/channels", url.Values{"kind": {"webhook"}, "name": {"chat"}, "url": {"https://hooks.example/"}, "format": {"slack"}}, "alert.channel.add"},
+		{"POST /alerts/channels/{name}", "/alerts/channels/chat", url.Values{"name": {"chat"}, "url": {""}, "format": {"json"}}, "alert.channel.set"},
+		{"POST /alerts/channels/{name}/test", "/alerts/channels/chat/test", url.Values{}, "alert.test"},
+		{"POST /alerts/channels/{name}/remove", "/alerts/channels/chat/remove", reason(), "alert.channel.remove"},
+		{"POST /removed-users/{id}/restore", "/removed-users/" + strconv.FormatInt(gone.ID, 10) + "/restore", reason(), "user.restore"},
 		{"POST /views", "/views", url.Values{"name": {"Rejected"}, "q": {"verdict:rejected"}, "shared": {"1"}}, "view.add"},
 		{"POST /views/{id}", "/views/1", url.Values{"name": {"Forged"}, "shared": {"1"}}, "view.set"},
 		{"POST /views/{id}/remove", "/views/1/remove", url.Values{}, "view.remove"},
@@ -125,6 +135,8 @@ func TestEveryFormIsAudited(t *testing.T) {
 		{"POST /account/sessions", "/account/sessions", url.Values{}, "user.end_session"},
 		{"POST /account/second-factor/begin", "/account/second-factor/begin", url.Values{}, ""},
 		{"POST /account/second-factor", "/account/second-factor", nil, "user.second_factor"},
+		{"POST /logout", "/logout", url.Values{}, "user.logout"},
+		{"POST /login/once", "/login/once", nil, "user.login"},
 		{"POST /logout", "/logout", url.Values{}, "user.logout"},
 		{"POST /login", "/login", url.Values{"name": {"ada"}, "password": {"wrong wrong wrong"}}, "user.login_failed"},
 		{"POST /login", "/login", url.Values{"name": {"ada"}, "password": {testPassword}}, ""},
@@ -164,6 +176,12 @@ func TestEveryFormIsAudited(t *testing.T) {
 			form = url.Values{}
 		case "POST /destinations/{name}":
 			form = filled(t, ada.show("/destinations/bus/edit"), "#destination-form", url.Values{"timeout": {"6s"}})
+		case "POST /alerts/channels/{name}":
+			form.Set("revision", ada.show(step.path).one(t, "[name=revision]").attr("value"))
+		case "POST /login/once":
+			code, err := s.db.CreateLoginCode(t.Context(), "ada")
+			must(t, err)
+			form = url.Values{"code": {code}}
 		case "POST /account/second-factor":
 			form = url.Values{"code": {code(0)}}
 		case "POST /login/code":

@@ -103,7 +103,7 @@ func newHouse(t *testing.T, options ...func(*api.Options)) *house {
 
 func (h *house) tokenOf(t *testing.T, u *store.User, name string, rights ...store.Right) string {
 	t.Helper()
-	text, err := h.db.CreateToken(t.Context(), &store.Token{UserID: u.ID, Name: name, Rights: rights}, u.Name)
+	text, err := h.db.CreateToken(t.Context(), &store.Token{UserID: u.ID, Name: name, Rights: rights}, store.AuditEntry{Actor: u.Name})
 	must(t, err)
 	return text
 }

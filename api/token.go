@@ -28,7 +28,7 @@ func (s *server) withToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		text, bearer := bearerToken(r)
 		if !bearer || !store.IsToken(text) {
-			s.askForToken(w, r, "Send a token as Authorization: Bearer "+store.TokenPrefix+"…; recall token add makes one.")
+			s.askForToken(w, r, "Send a token as Authorization: Bearer "+store.TokenPrefix+"…; one is made under Account, or by recall token add.")
 			return
 		}
 		address := clientAddress(r)

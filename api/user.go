@@ -150,7 +150,7 @@ type tokenList struct {
 
 func (s *server) tokenOperations() {
 	add(s, operation{id: "token-self", method: http.MethodGet, path: "/token", need: store.RightMetadata, summary: "Show the token of this request"}, s.tokenSelf)
-	add(s, operation{id: "token-list", method: http.MethodGet, path: "/tokens", need: store.RightUsers, summary: "List every user's tokens", more: "Tokens are made by people only: recall token add."}, s.tokenList)
+	add(s, operation{id: "token-list", method: http.MethodGet, path: "/tokens", need: store.RightUsers, summary: "List every user's tokens", more: "Tokens are made by people only, under Account or by recall token add."}, s.tokenList)
 	add(s, operation{id: "token-revoke", method: http.MethodDelete, path: "/tokens/{id}", need: store.RightUsers, status: http.StatusNoContent, summary: "End a token at once", fails: []int{404}}, s.tokenRevoke)
 }
 
@@ -171,5 +171,5 @@ func (s *server) tokenRevoke(ctx context.Context, in *struct {
 	NumberPath
 	Reason string `query:"reason" maxLength:"500" doc:"Why, for the audit list."`
 }) (*none, error) {
-	return nil, s.DB.RevokeToken(ctx, in.ID, 0, actor(ctx), in.Reason)
+	return nil, s.DB.RevokeToken(ctx, in.ID, 0, store.AuditEntry{Actor: actor(ctx), Reason: in.Reason})
 }

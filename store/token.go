@@ -32,6 +32,7 @@ type Token struct {
 	UserID    int64
 	User      string // name
 	Role      Role   // of the user, as it is now
+	Refused   bool   // the identity provider gives the user no role: the token does nothing until it does
 	Name      string
 	Hint      string // its first characters, prefix and all
 	Rights    []Right

@@ -13,9 +13,10 @@ import (
 )
 
 // CreateToken makes a token of the user t.UserID, with the name, rights and end that t says, and fills in the rest of t. The
-// text is known to whoever gets it from here, and to nobody else: the database keeps its hash. ErrNotFound where the user is
+// text is known to whoever gets it from here, and to nobody else: the database keeps its hash. The note says who makes it, from
+// where and why; the rest of it is filled in here, likewise below. ErrNotFound where the user is
 // gone, ErrExists where one of the user's tokens has that name, ErrTokenRights.
-func (db *DB) CreateToken(ctx context.Context, t *Token, by string) (text string, err error) {
+func (db *DB) CreateToken(ctx context.Context, t *Token, note AuditEntry) (text string, err error) {
 	text = newToken()
 	now := db.Now().UTC().Truncate(time.Microsecond)
 	err = pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
@@ -41,14 +42,14 @@ func (db *DB) CreateToken(ctx context.Context, t *Token, by string) (text string
 		if there >= maxTokens {
 			return fmt.Errorf("%s has %d tokens, and more are not possible: revoke some", u.Name, there)
 		}
-		t.User, t.Role, t.Hint, t.CreatedAt, t.CreatedBy = u.Name, u.Role, text[:len(TokenPrefix)+tokenHint], now, by
+		t.User, t.Role, t.Hint, t.CreatedAt, t.CreatedBy = u.Name, u.Role, text[:len(TokenPrefix)+tokenHint], now, note.Actor
 		err = tx.QueryRow(ctx, `
 			INSERT INTO api_tokens (user_id, name, token_sha256, hint, rights, created_at, created_by, expires_at)
 			VALUES (@user, @name, @token, @hint, @rights, @now, @by, @expires)
 			RETURNING id`,
 			pgx.NamedArgs{
 				"user": u.ID, "name": t.Name, "token": hashToken(text), "hint": t.Hint, "rights": rightTexts(t.Rights), "now": now,
-				"by": plenigo.Clean(by), "expires": orTime(t.ExpiresAt),
+				"by": plenigo.Clean(note.Actor), "expires": orTime(t.ExpiresAt),
 			}).Scan(&t.ID)
 		if exists(err) {
 			return fmt.Errorf("a token of %s with the name %q %w: revoke it, or choose another name", u.Name, t.Name, ErrExists)
@@ -56,10 +57,11 @@ func (db *DB) CreateToken(ctx context.Context, t *Token, by string) (text string
 		if err != nil {
 			return err
 		}
-		return db.AddAuditTx(ctx, tx, AuditEntry{
-			At: now, Actor: by, Action: "token.add", Subject: u.Name,
-			Detail: map[string]any{"token": t.Name, "hint": t.Hint, "rights": t.Rights, "expires": timeOrNil(t.ExpiresAt)},
-		})
+		note.At, note.Action, note.Subject = now, "token.add", u.Name
+		for name, value := range map[string]any{"token": t.Name, "hint": t.Hint, "rights": t.Rights, "expires": timeOrNil(t.ExpiresAt)} {
+			note.Detail = withDetail(note.Detail, name, value)
+		}
+		return db.addAudit(ctx, tx, note)
 	})
 	if err != nil {
 		return "", fmt.Errorf("making a token: %w", err)
@@ -111,7 +113,7 @@ func (db *DB) ListTokens(ctx context.Context, userID int64) ([]*Token, error) {
 
 // RevokeToken ends a token at once, on every instance. userID narrows to one user's tokens (0: any). ErrNotFound where there is
 // none, or it was revoked already.
-func (db *DB) RevokeToken(ctx context.Context, id, userID int64, by, reason string) error {
+func (db *DB) RevokeToken(ctx context.Context, id, userID int64, note AuditEntry) error {
 	now := db.Now()
 	err := pgx.BeginFunc(ctx, db.pool, func(tx pgx.Tx) error {
 		var user, name, hint string
@@ -120,16 +122,16 @@ func (db *DB) RevokeToken(ctx context.Context, id, userID int64, by, reason stri
 			FROM users u
 			WHERE t.id = @id AND u.id = t.user_id AND t.revoked_at IS NULL AND (t.user_id = @user OR @user = 0)
 			RETURNING u.name, t.name, t.hint`,
-			pgx.NamedArgs{"id": id, "user": userID, "now": now, "by": plenigo.Clean(by)}).Scan(&user, &name, &hint)
+			pgx.NamedArgs{"id": id, "user": userID, "now": now, "by": plenigo.Clean(note.Actor)}).Scan(&user, &name, &hint)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return db.AddAuditTx(ctx, tx, AuditEntry{
-			At: now, Actor: by, Action: "token.revoke", Subject: user, Reason: reason, Detail: map[string]any{"token": name, "hint": hint},
-		})
+		note.At, note.Action, note.Subject = now, "token.revoke", user
+		note.Detail = withDetail(withDetail(note.Detail, "token", name), "hint", hint)
+		return db.addAudit(ctx, tx, note)
 	})
 	if err != nil {
 		return fmt.Errorf("revoking token %d: %w", id, err)
@@ -140,7 +142,7 @@ func (db *DB) RevokeToken(ctx context.Context, id, userID int64, by, reason stri
 // loadTokens reads tokens of users that are there.
 func loadTokens(ctx context.Context, q querier, where string, args pgx.NamedArgs) ([]*Token, error) {
 	rows, err := q.Query(ctx, `
-		SELECT t.id, t.user_id, u.name, u.role, t.name, t.hint, t.rights, t.created_at, t.created_by, t.expires_at, t.used_at, t.used_from,
+		SELECT t.id, t.user_id, u.name, u.role, u.refused_at IS NOT NULL, t.name, t.hint, t.rights, t.created_at, t.created_by, t.expires_at, t.used_at, t.used_from,
 			t.revoked_at, t.revoked_by
 		FROM api_tokens t
 		JOIN users u ON u.id = t.user_id AND u.removed_at IS NULL
@@ -152,7 +154,7 @@ func loadTokens(ctx context.Context, q querier, where string, args pgx.NamedArgs
 		t := &Token{}
 		var rights []string
 		var expires, used, revoked zeronull.Timestamptz
-		err := row.Scan(&t.ID, &t.UserID, &t.User, &t.Role, &t.Name, &t.Hint, &rights, &t.CreatedAt, &t.CreatedBy, &expires, &used, &t.UsedFrom,
+		err := row.Scan(&t.ID, &t.UserID, &t.User, &t.Role, &t.Refused, &t.Name, &t.Hint, &rights, &t.CreatedAt, &t.CreatedBy, &expires, &used, &t.UsedFrom,
 			&revoked, &t.RevokedBy)
 		for _, r := range rights {
 			t.Rights = append(t.Rights, Right(r))

@@ -15,7 +15,7 @@ import (
 func addToken(t *testing.T, db *store.DB, u *store.User, name string, rights ...store.Right) (string, *store.Token) {
 	t.Helper()
 	token := &store.Token{UserID: u.ID, Name: name, Rights: rights}
-	text, err := db.CreateToken(t.Context(), token, u.Name)
+	text, err := db.CreateToken(t.Context(), token, store.AuditEntry{Actor: u.Name})
 	must(t, err)
 	return text, token
 }
@@ -45,7 +45,7 @@ func TestTokenRoundTrip(t *testing.T) {
 	db.Now = func() time.Time { return now }
 	anna := addUser(t, db, "anna", store.RoleOperator)
 	token := &store.Token{UserID: anna.ID, Name: "crm sync", Rights: []store.Right{store.RightMetadata, store.RightRedispatch}, ExpiresAt: noon.Add(time.Hour)}
-	text, err := db.CreateToken(t.Context(), token, "anna")
+	text, err := db.CreateToken(t.Context(), token, store.AuditEntry{Actor: "anna"})
 	must(t, err)
 	found, err := db.FindToken(t.Context(), text, "192.0.2.7")
 	must(t, err)
@@ -73,7 +73,7 @@ func TestTokenRoundTrip(t *testing.T) {
 		}
 	}
 
-	if _, err := db.CreateToken(t.Context(), &store.Token{UserID: anna.ID, Name: "CRM Sync", Rights: token.Rights}, "anna"); !errors.Is(err, store.ErrExists) {
+	if _, err := db.CreateToken(t.Context(), &store.Token{UserID: anna.ID, Name: "CRM Sync", Rights: token.Rights}, store.AuditEntry{Actor: "anna"}); !errors.Is(err, store.ErrExists) {
 		t.Errorf("the same name in capitals: %v", err)
 	}
 	entries, err := db.ListAudit(t.Context(), "anna", 10)
@@ -115,7 +115,7 @@ func TestTokenEndsWithItsUser(t *testing.T) {
 	if list, err := db.ListTokens(t.Context(), 0); err != nil || len(list) != 0 {
 		t.Errorf("listed %v, %v", list, err)
 	}
-	if _, err := db.CreateToken(t.Context(), &store.Token{UserID: anna.ID, Name: "more", Rights: store.Rights}, "anna"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := db.CreateToken(t.Context(), &store.Token{UserID: anna.ID, Name: "more", Rights: store.Rights}, store.AuditEntry{Actor: "anna"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("for a user who is gone: %v", err)
 	}
 }
@@ -124,14 +124,14 @@ func TestRevokeToken(t *testing.T) {
 	db := storetest.New(t)
 	anna, berta := addUser(t, db, "anna", store.RoleAdmin), addUser(t, db, "berta", store.RoleViewer)
 	text, token := addToken(t, db, anna, "sync", store.RightMetadata)
-	if err := db.RevokeToken(t.Context(), token.ID, berta.ID, "berta", ""); !errors.Is(err, store.ErrNotFound) {
+	if err := db.RevokeToken(t.Context(), token.ID, berta.ID, store.AuditEntry{Actor: "berta"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another user's: %v", err)
 	}
-	must(t, db.RevokeToken(t.Context(), token.ID, anna.ID, "anna", "was in a log"))
+	must(t, db.RevokeToken(t.Context(), token.ID, anna.ID, store.AuditEntry{Actor: "anna", Reason: "was in a log"}))
 	if _, err := db.FindToken(t.Context(), text, ""); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("found after it was revoked: %v", err)
 	}
-	if err := db.RevokeToken(t.Context(), token.ID, 0, "anna", ""); !errors.Is(err, store.ErrNotFound) {
+	if err := db.RevokeToken(t.Context(), token.ID, 0, store.AuditEntry{Actor: "anna"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("once more: %v", err)
 	}
 	addToken(t, db, anna, "sync", store.RightMetadata) // the name is free again
@@ -163,7 +163,7 @@ func TestTokenIsRefused(t *testing.T) {
 		"an end in the next decade": {Name: "a", Rights: metadata, ExpiresAt: time.Now().AddDate(11, 0, 0)},
 	} {
 		token.UserID = berta.ID
-		if text, err := db.CreateToken(t.Context(), &token, "berta"); err == nil || text != "" {
+		if text, err := db.CreateToken(t.Context(), &token, store.AuditEntry{Actor: "berta"}); err == nil || text != "" {
 			t.Errorf("%s: made %q", name, text)
 		}
 	}

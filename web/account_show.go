@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,8 @@ type accountView struct {
 	SecondFactor bool
 	Provider     string // where the user logs in; "": here, by a password
 	Sessions     []sessionRow
+	Tokens       []tokenRow
+	Token        tokenForm
 }
 
 // sessionRow is one log-in of the user.
@@ -47,6 +50,11 @@ func (s *server) newAccountView(r *http.Request) (accountView, error) {
 	}
 	if cookie, err := r.Cookie(zoneCookie); err == nil {
 		v.Zone = cookie.Value
+	}
+	v.Token = newTokenForm(user, url.Values{"right": {string(store.RightMetadata)}})
+	var err error
+	if v.Tokens, err = s.newTokenRows(r, user.ID, v.Now); err != nil {
+		return v, err
 	}
 	sessions, err := s.DB.ListSessions(r.Context(), user.ID, s.Sessions)
 	for _, other := range sessions {

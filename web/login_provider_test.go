@@ -79,7 +79,9 @@ func newProviderHouse(t *testing.T) *providerHouse {
 	_, port, err := net.SplitHostPort(h.Listener.Addr().String())
 	must(t, err)
 	issuer := "http://localhost:" + port
-	h.Config.Handler = exampleop.SetupServer(issuer, withGroups{storage.NewStorageWithClients(h, h.clients), h}, nil, true)
+	router := exampleop.SetupServer(issuer, withGroups{storage.NewStorageWithClients(h, h.clients), h}, nil, true)
+	router.Get("/favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	h.Config.Handler = router
 	h.Start()
 	h.URL = issuer
 	t.Cleanup(h.Close)

@@ -149,6 +149,10 @@ var leastOf = map[string]string{
 	"POST /users":                         "admin",
 	"POST /users/{name}/{action}":         "admin",
 	"POST /removed-users/{id}/restore":    "admin",
+	"POST /account/tokens":                "own",
+	"POST /account/tokens/{id}/revoke":    "own",
+	"GET /tokens":                         "admin",
+	"POST /tokens/{id}/revoke":            "admin",
 	"POST /theme":                         "own",
 	"/":                                   "own",
 }

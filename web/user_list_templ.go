@@ -43,7 +43,7 @@ func userListPage(v userListView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"page-head\"><h1>Users</h1><p class=\"soft\">Who may log in here, and what they may do.</p></div><section class=\"panel\" aria-labelledby=\"users-title\"><div class=\"panel-head\"><h2 id=\"users-title\">Users</h2></div><table class=\"table stacked users\"><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Role</th><th scope=\"col\">Second factor</th><th scope=\"col\">Sessions</th><th scope=\"col\">Added</th><th scope=\"col\"><span class=\"unseen\">Change</span></th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"page-head\"><h1>Users</h1><p class=\"soft\">Who may log in here, and what they may do. <a href=\"/tokens\">API tokens</a> act for them.</p></div><section class=\"panel\" aria-labelledby=\"users-title\"><div class=\"panel-head\"><h2 id=\"users-title\">Users</h2></div><table class=\"table stacked users\"><thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Role</th><th scope=\"col\">Second factor</th><th scope=\"col\">Sessions</th><th scope=\"col\">Added</th><th scope=\"col\"><span class=\"unseen\">Change</span></th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

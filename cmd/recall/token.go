@@ -50,7 +50,7 @@ func (c *tokenAddCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		t.UserID = u.ID
-		text, err := db.CreateToken(ctx, t, actor())
+		text, err := db.CreateToken(ctx, t, store.AuditEntry{Actor: actor()})
 		var wrong *store.InvalidError
 		if errors.As(err, &wrong) {
 			return usagef("%v", wrong)
@@ -120,6 +120,8 @@ func tokenState(t *store.Token, now time.Time) string {
 		return "revoked by " + harmless(t.RevokedBy)
 	case t.Ended(now):
 		return "ended " + timeOr(t.ExpiresAt, "")
+	case t.Refused:
+		return "off: its user is refused by the identity provider"
 	case len(t.Lost()) > 0:
 		return "without " + rightList(t.Lost()) + ": its user is " + string(t.Role)
 	case t.ExpiresAt.IsZero():
@@ -138,7 +140,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return a.withStore(ctx, func(db *store.DB) error {
-		err := db.RevokeToken(ctx, c.ID, 0, actor(), c.Reason)
+		err := db.RevokeToken(ctx, c.ID, 0, store.AuditEntry{Actor: actor(), Reason: c.Reason})
 		if errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("there is no token %d, or it was revoked already; see %s token list", c.ID, program())
 		}

@@ -30,7 +30,8 @@ func TestRunbookHasEachKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows := strings.Count(string(text), "\n| ") - 2; rows != len(Kinds) {
+	table, _, _ := strings.Cut(string(text), "\nEach names")
+	if rows := strings.Count(table, "\n| ") - 2; rows != len(Kinds) {
 		t.Errorf("docs/alerts.md has %d rows for %d kinds", rows, len(Kinds))
 	}
 }

@@ -47,6 +47,7 @@ func TestAlertCommands(t *testing.T) {
 
 	h.run("", "alert", "test", "slack").want(t, 1, "slack: not sent: 127.0.0.1", "RECALL_EGRESS_ALLOW")
 	h.run("", "alert", "channel", "list").want(t, 0, "failing since", "RECALL_EGRESS_ALLOW does not name it")
+	h.run("", "doctor").want(t, 1, "alerts", "people are not told by slack since")
 	h.run("", "alert", "test", "--egress-allow", "127.0.0.0/8").want(t, 2) // a setting of serve: by its variable
 
 	err := h.db.ChangeAlerts(t.Context(), func(book *store.AlertBook) error {

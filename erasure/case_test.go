@@ -498,3 +498,43 @@ func (h *house) tool(name string, args ...string) {
 		h.Fatalf("%s: %v: %s", name, err, out)
 	}
 }
+
+// With two database roles, neither of them a superuser's: a case comes to its end, waits for readers of either role, and says what is
+// left to the database's keeper.
+func TestTwoRoles(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	owner, plain := storetest.Roles(t)
+	db, err := store.Open(ctx, plain, storetest.Key(), nil)
+	must(t, err)
+	t.Cleanup(db.Close)
+	must(t, db.UseOwner(ctx, owner))
+	db.Now = h.db.Now
+	h.db, h.eraser = db, erasure.New(db, nil, "", nil)
+	h.source = &store.Source{Slug: "shop", Name: "Shop", Enabled: true, Tolerance: time.Minute}
+	must(t, db.CreateSource(ctx, h.source))
+	h.record(h.event(customerOf("9101")), h.event(orderOf("9102", "9102")))
+	must(t, db.NoteView(ctx, store.AuditEntry{Actor: "anna", Action: "customer.view", Subject: "9101"}))
+	must(t, db.IndexEvents(ctx))
+	c := h.openOf(store.ErasureWish{Person: "9101", Reason: "asked"})
+	must(t, db.ConfirmErasure(ctx, c.ID, "", root))
+	old, err := db.Pool().Begin(ctx) // of the plain role, which the owner's may not look at
+	must(t, err)
+	_, err = old.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events`)
+	must(t, err)
+	for range 30 {
+		h.cases()
+		h.now = h.now.Add(5 * time.Second)
+	}
+	if now, err := db.FindErasure(ctx, c.ID); err != nil || now.Step != store.StepSettle || !strings.Contains(now.Why, "may still see") {
+		t.Errorf("with an old reader: %s %q %q %v", now.State, now.Step, now.Why, err)
+	}
+	must(t, old.Rollback(ctx))
+	c = h.work(c.ID, store.ErasureClosed)
+	if c.Done["events"] != 1 || c.Done["audit entries"] < 1 || len(c.Leftover) == 0 || !strings.Contains(c.Leftover[0], "no superuser") {
+		t.Errorf("%v %q", c.Done, c.Leftover)
+	}
+	if page, err := db.ListEvents(ctx, store.EventQuery{Limit: 10}); err != nil || len(page.Events) != 1 {
+		t.Errorf("%d events are left, %v", len(page.Events), err)
+	}
+}

@@ -176,14 +176,34 @@ func (db *DB) SetErasure(ctx context.Context, s ErasureSettings, note AuditEntry
 			return nil
 		}
 		note.Action, note.Subject = "erasure.set", "erasure"
-		note.Detail = withChange(withChange(withChange(withChange(note.Detail, "automatic", was.Automatic, s.Automatic),
-			"grace hours", was.GraceHours, s.GraceHours), "backups days", was.BackupsDays, s.BackupsDays), "one company", was.OneCompany, s.OneCompany)
+		for _, c := range []struct {
+			name          string
+			before, after any
+		}{
+			{"automatic", was.Automatic, s.Automatic}, {"grace hours", was.GraceHours, s.GraceHours}, {"backups days", was.BackupsDays, s.BackupsDays},
+			{"one company", was.OneCompany, s.OneCompany},
+		} {
+			if c.before != c.after {
+				note.Detail = withChange(note.Detail, c.name, c.before, c.after)
+			}
+		}
 		return db.addAudit(ctx, tx, note)
 	})
 }
 
 // caseSubject is the subject of audit entries: never the person.
 func caseSubject(id int64) string { return fmt.Sprintf("case %d", id) }
+
+// counted are the counts that are not nought.
+func counted(counts map[string]int64) map[string]int64 {
+	some := map[string]int64{}
+	for name, n := range counts {
+		if n != 0 {
+			some[name] = n
+		}
+	}
+	return some
+}
 
 // needReason cleans a reason, and asks for one.
 func needReason(text string) (string, error) {

@@ -69,7 +69,7 @@ func (db *DB) FoundErasure(ctx context.Context, id int64, found map[string]int64
 			return err
 		}
 		if c.State == ErasureFinding {
-			note.Action, note.Subject, note.Detail = "erasure.found", caseSubject(id), map[string]any{"found": found}
+			note.Action, note.Subject, note.Detail = "erasure.found", caseSubject(id), map[string]any{"found": counted(found)}
 			return db.addAudit(ctx, tx, note)
 		}
 		return nil
@@ -152,7 +152,7 @@ func (db *DB) CloseErasure(ctx context.Context, c *ErasureCase, certificate []by
 		if err != nil {
 			return err
 		}
-		note.Action, note.Subject, note.Detail = "erasure.close", caseSubject(c.ID), map[string]any{"destroyed": now.Done, "left to people": len(now.Leftover)}
+		note.Action, note.Subject, note.Detail = "erasure.close", caseSubject(c.ID), map[string]any{"destroyed": counted(now.Done), "left to people": len(now.Leftover)}
 		return db.addAudit(ctx, tx, note)
 	})
 }

@@ -276,7 +276,7 @@ func (db *DB) StartReplay(ctx context.Context, id int64, by, reason string) erro
 	return db.changeReplay(ctx, id, by, "start", reason, `
 		UPDATE replays
 		SET state = CASE WHEN canary > 0 THEN 'canary' ELSE 'running' END::replay_state, canary_left = canary, why = '', started_at = $2, step_at = $2,
-			ramp_from = $2, cursor = $3, reason = CASE WHEN $4 = '' THEN reason ELSE $4 END
+			ramp_from = $2, cursor = $3, reason = CASE WHEN reason = '' THEN $4 ELSE reason END
 		WHERE id = $1 AND state = 'planned'`, id, db.Now(), uuid.Nil, cleanReason(reason))
 }
 

@@ -32,6 +32,7 @@ type exhaustedDestination struct {
 	Cut     bool     // it has more than were looked at
 	MaySend bool     // it is active
 	Away    string   // why nothing can be sent to it again now; "": it can
+	Became  string   // what it did then
 	Since   timeView // that is so
 	Resume  bool     // somebody may make it active
 	Do      []link   // what to do about it
@@ -121,10 +122,12 @@ func (d *exhaustedDestination) away(p page, g store.ExhaustedGroup) {
 		}
 		return
 	case g.State == store.DestinationBroken:
-		d.Away = "It is broken" + why + " Deliveries to it wait, and one at a time shows whether it is back. After the first that succeeds these can be sent again, all of them at once; before that they would only fail anew."
+		d.Away = "It is broken" + why + " Deliveries to it wait, and one at a time shows whether it is back. After the first that succeeds these can be sent again; before that they would only fail anew."
+		d.Became = "Found broken"
 		d.Do = []link{{"See when it is probed, or send a test request", d.URL + "#test-title"}}
 	default:
 		d.Away = "It is paused" + why + " Nothing is sent to it until somebody resumes it; then these can be sent again."
+		d.Became = "Paused"
 		d.Do, d.Resume = []link{{"Look at the destination", d.URL}}, true
 	}
 	if g.StateSince != nil {

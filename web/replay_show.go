@@ -41,6 +41,7 @@ type replayShowView struct {
 	Resumable   bool
 	Endable     bool
 	URL         string
+	Standstill  string // why it would not get far now; "": nothing stands in its way
 	AgainURL    string // plans another, where that would do more; "" otherwise
 }
 
@@ -56,6 +57,13 @@ func (s *server) replayShow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := newReplayShowView(s.newReplayPage(r, fmt.Sprintf("Replay %d", replay.ID)), replay, s.DB.ReasonAbove)
+	if v.Startable || v.Resumable {
+		destination, err := s.DB.FindDestinationByID(r.Context(), replay.DestinationID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		v.Standstill = replayStandstill(destination)
+	}
 	v.Messages = s.takeFlashes(w, r)
 	return s.render(w, r, http.StatusOK, replayShowPage(v))
 }
@@ -177,6 +185,19 @@ func replaySentence(r *store.Replay) string {
 		return "Everything on the list was sent. What failed at first is still tried again."
 	}
 	return "Everything on the list was sent."
+}
+
+// replayStandstill says what would become of a replay that begins, or goes on, now; nil: its destination was removed.
+func replayStandstill(d *store.Destination) string {
+	switch {
+	case d == nil:
+		return "The destination was removed, so nothing can be sent to it. Cancel this one, and plan another."
+	case d.State == store.DestinationPaused:
+		return "The destination is paused: the replay would wait until somebody resumes it."
+	case d.State == store.DestinationBroken:
+		return "The destination is broken, so the replay would stop at once. It is probed meanwhile, and becomes active by itself; begin then."
+	}
+	return ""
 }
 
 // replayChange starts, pauses, resumes or cancels. Somebody else may have been faster.

@@ -101,6 +101,15 @@ func TestReplayPages(t *testing.T) {
 			t.Errorf("the plan lacks %q: %s", want, text)
 		}
 	}
+	for state, says := range map[store.DestinationState]string{store.DestinationPaused: "would wait until somebody resumes it", store.DestinationBroken: "would stop at once"} {
+		_, err := s.db.SetDestinationState(t.Context(), s.crm.ID, state, "")
+		must(t, err)
+		if text := anna.show("/replays/1").one(t, "#standstill").text(); !strings.Contains(text, says) {
+			t.Errorf("%s: %s", state, text)
+		}
+	}
+	_, err := s.db.SetDestinationState(t.Context(), s.crm.ID, store.DestinationActive, "")
+	must(t, err)
 	if !page.one(t, "#reason").has("required") {
 		t.Error("no reason is asked")
 	}

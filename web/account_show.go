@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"recall/store"
 )
@@ -44,7 +45,7 @@ func (s *server) accountShow(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) newAccountView(r *http.Request) (accountView, error) {
 	user := userOf(r)
-	v := accountView{page: s.newPage(r, "Account"), Since: exact(user.CreatedAt), SecondFactor: user.SecondFactor, Provider: s.issuerWords(user.Issuer)}
+	v := accountView{page: s.newPage(r, "Account"), Since: user.CreatedAt.Format(time.DateOnly), SecondFactor: user.SecondFactor, Provider: s.issuerWords(user.Issuer)}
 	if cookie, err := r.Cookie(habitsCookie); err == nil {
 		v.Habits = cookie.Value
 	}

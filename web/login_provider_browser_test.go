@@ -12,7 +12,9 @@ import (
 // The whole log-in as a person does it, at a provider of another site, and a token made after it; axe finds nothing on the way.
 func TestBrowserProviderLogIn(t *testing.T) {
 	t.Parallel()
-	s, h := newProviderSite(t, func(_ *Options, o *oidc.Options) { o.Name = "Müller & Söhne <b>Verlagsgesellschaft</b> für Zeitschriften" })
+	s, h := newProviderSite(t, func(_ *Options, o *oidc.Options) {
+		o.Name = "Müller & Söhne <b>Verlagsgesellschaft</b> für Zeitschriften"
+	})
 	h.add("1", "berta", "recall-admins")
 	script := axeScript(t)
 	b := s.openTab(t)

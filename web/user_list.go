@@ -15,6 +15,7 @@ type userListView struct {
 	Rows    []userRow
 	Roles   []choice
 	Removed []removedRow
+	Without string // the provider's name, where a password lets nobody in, or only while that is away
 	// What was entered and is not possible.
 	Error, Name, Role string
 }
@@ -56,6 +57,9 @@ func (s *server) userList(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) newUserList(r *http.Request) (userListView, error) {
 	v := userListView{page: s.newPage(r, "Users"), Roles: roles, Role: string(store.RoleViewer)}
+	if s.Provider != nil && (s.Passwords == PasswordOff || s.Passwords == PasswordUnreachable) {
+		v.Without = s.Provider.Name
+	}
 	users, err := s.DB.ListUsers(r.Context())
 	if err != nil {
 		return v, err

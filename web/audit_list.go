@@ -19,17 +19,29 @@ import (
 type auditQuery struct {
 	Actor, Action, Subject string
 	From, Until            string // days, both included, by UTC
+	Text                   string // held anywhere in an entry
 	Before                 string // id of the last entry of the page before
 }
 
 func newAuditQuery(v url.Values) auditQuery {
-	return auditQuery{v.Get("actor"), v.Get("action"), v.Get("subject"), v.Get("from"), v.Get("until"), v.Get("before")}
+	return auditQuery{v.Get("actor"), v.Get("action"), v.Get("subject"), v.Get("from"), v.Get("until"), cut(strings.TrimSpace(v.Get("text")), maxAuditText), v.Get("before")}
+}
+
+// fields are those that are set, by name, without the page.
+func (q auditQuery) fields() (fields []choice) {
+	q.Before = ""
+	address, _ := url.Parse(q.url()) // of our own making
+	for name, values := range address.Query() {
+		fields = append(fields, choice{name, values[0]})
+	}
+	slices.SortFunc(fields, func(a, b choice) int { return strings.Compare(a.Value, b.Value) })
+	return fields
 }
 
 func (q auditQuery) url() string {
 	v := url.Values{}
 	for name, value := range map[string]string{
-		"actor": q.Actor, "action": q.Action, "subject": q.Subject, "from": q.From, "until": q.Until, "before": q.Before,
+		"actor": q.Actor, "action": q.Action, "subject": q.Subject, "from": q.From, "until": q.Until, "text": q.Text, "before": q.Before,
 	} {
 		if value != "" {
 			v.Set(name, value)
@@ -43,7 +55,7 @@ func (q auditQuery) url() string {
 
 // ask is the query for the store. What is wrong in it is said to the person, in words.
 func (q auditQuery) ask() (a store.AuditQuery, err error) {
-	a = store.AuditQuery{Actor: q.Actor, Action: q.Action, Subject: q.Subject, Limit: shownAudit + 1}
+	a = store.AuditQuery{Actor: q.Actor, Action: q.Action, Subject: q.Subject, Text: q.Text, Limit: shownAudit + 1}
 	if a.From, err = day(q.From); err != nil {
 		return a, err
 	}
@@ -72,7 +84,10 @@ func day(text string) (time.Time, error) {
 	return t, nil
 }
 
-const shownAudit = 100
+const (
+	shownAudit   = 100
+	maxAuditText = 200 // bytes that are looked for
+)
 
 // auditListView is the page of who did what and why.
 type auditListView struct {
@@ -83,6 +98,7 @@ type auditListView struct {
 	Next     string // address of the next page; "" where this is the last
 	First    string // address of the first page; "" where this is it
 	Narrowed bool
+	Checked  *auditChecked // nil: it was not asked for
 }
 
 type auditRow struct {
@@ -107,11 +123,14 @@ type auditDetail struct {
 var auditNouns = []choice{
 	{"event", "Events"}, {"delivery", "Deliveries"}, {"replay", "Replays"}, {"reverify", "Re-verification"}, {"failure", "Failures"},
 	{"source", "Sources"}, {"destination", "Destinations"}, {"view", "Saved views"}, {"user", "Users and log-ins"},
-	{"entity", "Entities seen"}, {"customer", "Customers seen"}, {"mask", "Masking rules"}, {"retention", "Retention"}, {"hold", "Legal holds"}, {"erasure", "Erasures"},
+	{"entity", "Entities seen"}, {"customer", "Customers seen"}, {"mask", "Masking rules"}, {"retention", "Retention"}, {"hold", "Legal holds"}, {"audit", "The audit list"}, {"erasure", "Erasures"},
 }
 
 func (s *server) auditList(w http.ResponseWriter, r *http.Request) error {
-	q := newAuditQuery(r.URL.Query())
+	return s.renderAudit(w, r, newAuditQuery(r.URL.Query()), nil)
+}
+
+func (s *server) renderAudit(w http.ResponseWriter, r *http.Request, q auditQuery, checked *auditChecked) error {
 	ask, err := q.ask()
 	if err != nil {
 		return err
@@ -120,7 +139,7 @@ func (s *server) auditList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := auditListView{page: s.newPage(r, "Audit"), Query: q, Nouns: auditNouns}
+	v := auditListView{page: s.newPage(r, "Audit"), Query: q, Nouns: auditNouns, Checked: checked}
 	v.Narrowed = q != auditQuery{Before: q.Before}
 	if q.Action != "" && !slices.ContainsFunc(v.Nouns, func(c choice) bool { return c.Value == q.Action }) {
 		v.Nouns = append(slices.Clone(v.Nouns), choice{q.Action, auditWords(q.Action)})

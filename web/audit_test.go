@@ -64,6 +64,39 @@ func TestAuditList(t *testing.T) {
 			t.Errorf("%s: %d rows, want %d", query, got, want)
 		}
 	}
+	// Words anywhere in an entry; signs that a search could take for others are themselves.
+	for words, want := range map[string]int{"ALERT(1)": 100, "count\": 119": 1, "100%": 0, "_": 0, "' OR '1'='1": 0} {
+		if got := len(anna.show("/audit?" + url.Values{"text": {words}, "actor": {"cli:backup"}}.Encode()).all("table.audit tbody tr")); got != want {
+			t.Errorf("words %q: %d rows, want %d", words, got, want)
+		}
+	}
+
+	// What is shown can be had as a file, whole and without formulas.
+	for format, want := range map[string]string{"csv": "'=HYPERLINK", "jsonl": `"reason":"=HYPERLINK`} {
+		must(t, s.db.AddAudit(t.Context(), store.AuditEntry{Actor: "mallory", Action: "event.redispatch", Reason: "=HYPERLINK(1)"}))
+		a := anna.post("/audit/export", url.Values{"format": {format}, "text": {"hyperlink"}})
+		if a.StatusCode != http.StatusOK || !strings.Contains(a.body, want) || !strings.Contains(a.Header.Get("Content-Disposition"), "attachment") {
+			t.Errorf("%s: %s %s", format, a.Status, a.body)
+		}
+		if a := anna.post("/audit/export", url.Values{"format": {format}, "actor": {"cli:backup"}}); strings.Count(a.body, "cli:backup") < 120 {
+			t.Errorf("%s: of 120 entries %d are in the file", format, strings.Count(a.body, "cli:backup"))
+		}
+	}
+	if a := anna.post("/audit/export", url.Values{"format": {"xml"}}); a.StatusCode != http.StatusBadRequest {
+		t.Errorf("another format: %s", a.Status)
+	}
+
+	// The chain is checked from the page, and a change past Recall is said.
+	must(t, s.db.SealAudit(t.Context()))
+	if a := anna.post("/audit/check", url.Values{}); a.StatusCode != http.StatusOK || !strings.Contains(a.page().one(t, "#checked").text(), "The audit list fits") {
+		t.Errorf("checked: %s", a.Status)
+	}
+	_, err := s.db.Pool().Exec(t.Context(), `UPDATE audit_entries SET reason = 'never' WHERE id = (SELECT min(id) FROM audit_entries)`)
+	must(t, err)
+	if a := anna.post("/audit/check", url.Values{}); !strings.Contains(a.page().one(t, "#checked").text(), "does not fit") {
+		t.Errorf("changed past Recall: %s", a.page().one(t, "#checked").text())
+	}
+
 	for _, query := range []string{"from=yesterday", "until=2026-13-01", "before=x", "before=-1"} {
 		if a := anna.get("/audit?" + query); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %s, want 400", query, a.Status)

@@ -113,6 +113,8 @@ var leastOf = map[string]string{
 	"POST /alerts/channels/{name}/test":   "admin",
 	"GET /alerts/channels/{name}/remove":  "admin",
 	"POST /alerts/channels/{name}/remove": "admin",
+	"POST /audit/export":                  "auditor",
+	"POST /audit/check":                   "auditor",
 	"GET /audit":                          "auditor",
 	"GET /retention":                      "viewer",
 	"POST /retention":                     "admin",

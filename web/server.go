@@ -176,6 +176,8 @@ func (s *server) routes() []route {
 		{"GET /alerts/channels/{name}/remove", settings, s.channelRemoveAsk},
 		{"POST /alerts/channels/{name}/remove", settings, s.channelRemove},
 		{"GET /audit", audit, s.auditList},
+		{"POST /audit/export", audit, s.heavy(s.auditExport)},
+		{"POST /audit/check", audit, s.heavy(s.auditCheck)},
 		{"GET /retention", metadata, s.retentionShow},
 		{"POST /retention", settings, s.retentionSet},
 		{"POST /retention/holds", settings, s.holdCreate},

@@ -41,7 +41,7 @@ func main() {
 	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000; of search: how many are made if -dir has none yet")
 	flag.StringVar(&o.out, "out", "", "file whose tables are replaced, such as docs/performance.md")
 	flag.StringVar(&o.dir, "dir", "", "scratch folder on the disk to measure (default: a temporary one)")
-	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries or history, which write no file; or search")
+	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries, planning or history, which write no file; or search")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -80,6 +80,7 @@ func run(ctx context.Context, o options) error {
 		{"recall", "Recall", measureRecall},
 		{"destinations", "Recall with destinations", measureDestinations},
 		{"deliveries", "Recall's deliveries", measureDeliveries},
+		{"planning", "the planning of replays", measurePlanning},
 		{"history", "Recall with a history", measureHistory},
 	} {
 		if o.only != "" && o.only != measure.name {

@@ -23,6 +23,7 @@ type report struct {
 	history           result
 	historyEvents     int
 	deliveries        deliveries
+	planned           planned
 }
 
 func (r *report) machine() {
@@ -79,6 +80,11 @@ func (r *report) markdown() string {
 			row(fmt.Sprintf("p%v from a callback's arrival to its destination, at 500/s", p), ms(d.at500.percentile(p)), "", "")
 		}
 		row("Recall's memory while it delivers (peak RSS)", fmt.Sprintf("%d MiB", d.rss>>20), "", "")
+	}
+	if p := r.planned; p.all > 0 {
+		row(fmt.Sprintf("Planning a replay, %d of %d events on the list", p.allListed, plannedEvents), fmt.Sprintf("%.1f s", p.all.Seconds()), "", "")
+		row(fmt.Sprintf("Planning a replay of the newest of each entity, %d on the list", p.newest), fmt.Sprintf("%.1f s", p.latest.Seconds()), "", "")
+		row("Recall's memory meanwhile (peak RSS)", fmt.Sprintf("%d MiB", p.rss>>20), "", "")
 	}
 	row("Stored for an event", fmt.Sprintf("%.0f bytes", r.cost.stored), "body and headers", ratio(r.cost.stored, r.cost.received))
 	row("CPU for an event, Recall", fmt.Sprintf("%.0f µs", r.cost.cpu), "", "")

@@ -19,6 +19,7 @@ type deliveryView struct {
 	Reason      string
 	Created     timeView
 	Next        timeView // zero: no further attempt is planned
+	Waits       string   // for its destination, though it is due; "": it does not
 	Finished    bool
 	Attempts    []attemptView
 }
@@ -53,6 +54,9 @@ func (v *eventView) setDeliveries(deliveries []*store.Delivery, rules *mask.Rule
 	}
 }
 
+// overdueAfter is when a delivery that is due and not sent waits for its destination, and not just for its turn.
+const overdueAfter = 10 * time.Second
+
 func newDeliveryView(d *store.Delivery, now time.Time, rules *mask.Rules, reveal mask.Reveal) deliveryView {
 	v := deliveryView{
 		ID:          "delivery-" + d.ID.String(),
@@ -66,7 +70,11 @@ func newDeliveryView(d *store.Delivery, now time.Time, rules *mask.Rules, reveal
 	if d.ReplayID != 0 {
 		v.Replay = link{fmt.Sprint("replay ", d.ReplayID), replayURL(d.ReplayID)}
 	}
-	if d.State == store.DeliveryWaiting {
+	switch {
+	case !d.FinishedAt.IsZero() || d.State == store.DeliverySending:
+	case !d.NextAttemptAt.IsZero() && now.Sub(d.NextAttemptAt) > overdueAfter:
+		v.Waits = "due, and waits until its destination can be sent to"
+	case d.State == store.DeliveryWaiting:
 		v.Next = newTime(d.NextAttemptAt, now)
 	}
 	for i := len(d.History) - 1; i >= 0; i-- {

@@ -338,6 +338,11 @@ func TestAttemptsAreShown(t *testing.T) {
 	if containsSecret(text) {
 		t.Error("a cookie of the answer is shown")
 	}
+	_, err = s.db.Pool().Exec(t.Context(), `UPDATE deliveries SET next_attempt_at = next_attempt_at - interval '2 hours'`)
+	must(t, err)
+	if text := v.show("/events/" + e.ID.String()).one(t, ".delivery").text(); !strings.Contains(text, "due, and waits until its destination can be sent to") || strings.Contains(text, "next attempt") {
+		t.Errorf("overdue: %q", text)
+	}
 }
 
 // hostile is what may stand in any field and header.

@@ -20,11 +20,17 @@ const maxAlternatives = 100
 type searchPlan struct {
 	classes []int16 // nil: any
 	groups  [][][]term
+	first   [][]term    // of the groups' first one term of each alternative, that is likely rare: what it leaves may be few; nil: none is
 	named   []uuid.UUID // where these few are all that can: ascending; nil: not known
 }
 
 // narrows tells whether the index can leave any event out.
 func (p *searchPlan) narrows() bool { return p.classes != nil || len(p.groups) > 0 || p.named != nil }
+
+// further tells whether the groups ask for more than the first terms.
+func (p *searchPlan) further() bool {
+	return len(p.groups) > 1 || slices.ContainsFunc(p.groups[0], func(alternative []term) bool { return len(alternative) > 1 })
+}
 
 // ofClass are the keys that an event's class decides.
 var ofClass = []filter.Key{
@@ -36,6 +42,7 @@ var ofClass = []filter.Key{
 func newSearchPlan(ctx context.Context, q querier, f filter.Filter, named names) (searchPlan, error) {
 	var p searchPlan
 	var common filter.Filter
+	rarest := 0
 	for _, t := range f.Terms {
 		if slices.Contains(ofClass, t.Key) {
 			common.Terms = append(common.Terms, t)
@@ -50,6 +57,13 @@ func newSearchPlan(ctx context.Context, q querier, f filter.Filter, named names)
 			}
 		}
 		if group := alternatives(t); len(group) > 0 {
+			if r := rareness(t); r > rarest {
+				rarest, p.groups, p.first = r, slices.Insert(p.groups, 0, group), nil
+				for _, alternative := range group {
+					p.first = append(p.first, alternative[:1])
+				}
+				continue
+			}
 			p.groups = append(p.groups, group)
 		}
 	}

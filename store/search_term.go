@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"math"
 	"net/http"
 	"slices"
 
@@ -144,12 +146,54 @@ func alternativesOf(t filter.Term, v filter.Value) [][]term {
 	return nil
 }
 
+// wordTerms puts the word that is likely the rarest first.
 func wordTerms(words []string) []term {
+	words = slices.Clone(words)
+	slices.SortStableFunc(words, func(a, b string) int { return cmp.Compare(wordRareness(b), wordRareness(a)) })
 	var terms []term
 	for _, w := range words {
 		terms = append(terms, newTerm(termWord, w))
 	}
 	return terms
+}
+
+// rareness guesses how few events fulfil a term: 0 stands for a word or value that may well be everywhere.
+func rareness(t filter.Term) int {
+	least := math.MaxInt
+	for _, v := range t.Values {
+		switch {
+		case t.Key == filter.KeyEntity || t.Key == filter.KeyCustomer:
+			return 1000
+		case t.Key == filter.KeyText || v.Op == filter.OpWords:
+			most := 0
+			for _, w := range v.Words {
+				most = max(most, wordRareness(w))
+			}
+			least = min(least, most)
+		case v.Op == filter.OpEqual:
+			least = min(least, wordRareness(v.Text))
+		default:
+			return 0
+		}
+	}
+	if least == math.MaxInt {
+		return 0
+	}
+	return least
+}
+
+// wordRareness: numbers of some length are ids, and what holds some is seldom the name of a state or a person.
+func wordRareness(word string) int {
+	digits := 0
+	for i := range len(word) {
+		if word[i] >= '0' && word[i] <= '9' {
+			digits++
+		}
+	}
+	if digits < 4 {
+		return 0
+	}
+	return digits
 }
 
 func valueTerms(texts []string, kind, name string) [][]term {

@@ -208,14 +208,10 @@ func (w *walker) open(ctx context.Context, q querier) error {
 			s.unread = true
 		}
 	} else {
-		rows, err := postingRows(ctx, q, opened, func(*segment) [][][]term { return w.plan.groups })
-		if err != nil {
+		if err := w.evaluate(ctx, q, opened); err != nil {
 			return err
 		}
 		for _, s := range opened {
-			if s.places, err = s.evaluate(w.plan.groups, rows[s]); err != nil {
-				return err
-			}
 			s.loose = s.classes != nil
 			w.turn(s)
 		}
@@ -224,6 +220,42 @@ func (w *walker) open(ctx context.Context, q querier) error {
 		return err
 	}
 	w.opened = slices.DeleteFunc(w.opened, (*segment).over)
+	return nil
+}
+
+// fewPlaces of a segment are looked at rather than asking for more terms: the rows of what is in every event are long.
+const fewPlaces = 32
+
+// evaluate finds the places of opened segments that the plan's terms leave, or, where a rare one leaves few, that one alone.
+func (w *walker) evaluate(ctx context.Context, q querier, opened []*segment) error {
+	rare := [][][]term{w.plan.first}
+	if w.plan.first == nil {
+		rare = w.plan.groups
+	}
+	rows, err := postingRows(ctx, q, opened, func(*segment) [][][]term { return rare })
+	if err != nil {
+		return err
+	}
+	var more []*segment
+	for _, s := range opened {
+		if s.places, err = s.evaluate(rare, rows[s]); err != nil {
+			return err
+		}
+		if w.plan.first != nil && w.plan.further() && len(s.places) > fewPlaces {
+			more = append(more, s)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	if rows, err = postingRows(ctx, q, more, func(*segment) [][][]term { return w.plan.groups }); err != nil {
+		return err
+	}
+	for _, s := range more {
+		if s.places, err = s.evaluate(w.plan.groups, rows[s]); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

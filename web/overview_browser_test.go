@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 func TestBrowserOverview(t *testing.T) {
@@ -44,5 +45,56 @@ func TestBrowserOverview(t *testing.T) {
 	b.sees("#events", "Order")
 	b.open("/volume")
 	b.sees(".volume-table", "Verified")
+	b.quiet()
+}
+
+// The search box suggests keys and, once one is taken, its values; the list is gone through by keys.
+func TestBrowserSuggestionsAndKeys(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for i := range 3 {
+		s.record(t, fmt.Sprintf(`{"entityType":"ORDER","callbackType":"CREATION","entityId":"%d","entity":{"status":"DONE"}}`, i))
+	}
+	b := s.openTab(t)
+	b.logIn("anna")
+	b.sees("#count", "3 events")
+
+	// Keys of the list.
+	at := "(document.activeElement.closest('tr.row') || {}).rowIndex"
+	for _, step := range []struct {
+		key  string
+		want int
+	}{{"j", 2}, {"j", 3}, {"k", 2}} {
+		b.do(chromedp.KeyEvent(step.key))
+		if got := asks[int](b, at); got != step.want {
+			t.Errorf("after %s row %d has the focus, want %d", step.key, got, step.want)
+		}
+	}
+	b.do(chromedp.KeyEvent("x"))
+	if !asks[bool](b, "document.querySelector('tr:nth-child(2) [name=id]').checked") {
+		t.Error("x marks nothing")
+	}
+	b.do(chromedp.KeyEvent("?"))
+	b.sees("#keys[open]", "Next and previous event")
+	b.do(chromedp.KeyEvent(kb.Escape))
+	b.do(chromedp.KeyEvent("/"))
+	if got := asks[string](b, "document.activeElement.id"); got != "q" {
+		t.Errorf("/ leads to %q", got)
+	}
+
+	asks[string](b, "document.getElementById('q').value = ''") // a key that is sent from here is typed as well, whatever the page does with it
+
+	// Suggestions.
+	b.do(chromedp.SendKeys("#q", "tri"))
+	b.sees("#q-list [role=option]", "trigger:")
+	b.do(chromedp.KeyEvent(kb.ArrowDown), chromedp.Click("#q-list [aria-selected=true]"))
+	if got := asks[string](b, "document.getElementById('q').value"); got != "trigger:" {
+		t.Errorf("the box says %q", got)
+	}
+	b.sees("#q-list [role=option]", "redispatched by somebody")
+	b.open("/events?q=entity.status:DONE")
+	b.sees("#events", "Order")
+	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter))
+	b.sees("#verification", "Signature")
 	b.quiet()
 }

@@ -82,7 +82,7 @@ func (r *report) markdown() string {
 		row("Recall's memory while it delivers (peak RSS)", fmt.Sprintf("%d MiB", d.rss>>20), "", "")
 	}
 	if p := r.planned; p.all > 0 {
-		row(fmt.Sprintf("Planning a replay, %d of %d events on the list", p.allListed, plannedEvents), fmt.Sprintf("%.1f s", p.all.Seconds()), "", "")
+		row(fmt.Sprintf("Planning a replay, %d events on the list", p.allListed), fmt.Sprintf("%.1f s", p.all.Seconds()), "", "")
 		row(fmt.Sprintf("Planning a replay of the newest of each entity, %d on the list", p.newest), fmt.Sprintf("%.1f s", p.latest.Seconds()), "", "")
 		row("Recall's memory meanwhile (peak RSS)", fmt.Sprintf("%d MiB", p.rss>>20), "", "")
 	}

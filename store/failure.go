@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"recall/plenigo"
 	"recall/verify"
 )
 
@@ -76,7 +77,7 @@ func (db *DB) ListFailures(ctx context.Context, q FailureQuery) ([]Failure, erro
 			FROM failure_hours WHERE group_id = g.id AND hour > $5) AS h
 		WHERE (cardinality($1::text[]) = 0 OR g.state::text = ANY($1)) AND ($2 = '' OR s.slug = $2) AND ($3 = 0 OR g.id = $3)
 		ORDER BY g.last_event_id DESC
-		LIMIT $4`, states, q.Source, q.ID, q.Limit, db.Now().Add(-24*time.Hour))
+		LIMIT $4`, states, plenigo.Clean(q.Source), q.ID, q.Limit, db.Now().Add(-24*time.Hour))
 	if err != nil {
 		return nil, fmt.Errorf("listing failures: %w", err)
 	}

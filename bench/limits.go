@@ -103,20 +103,21 @@ type loads struct {
 }
 
 func measureLoads(ctx context.Context, o options, addr, path string) (l loads, err error) {
-	warm := load{addr: addr, path: path, connections: 64, time: time.Second}
+	warm := load{addr: addr, path: path, connections: 64, rate: 1000, time: time.Second}
 	if _, err = warm.run(ctx); err != nil {
+		return l, err
+	}
+	// The fixed rates come first: after the highest ones there is work left over that was put off.
+	if l.at1000, err = (load{addr: addr, path: path, connections: 64, rate: 1000, time: o.time}).run(ctx); err != nil {
+		return l, err
+	}
+	if l.at5000, err = (load{addr: addr, path: path, connections: 256, rate: 5000, time: o.time}).run(ctx); err != nil {
 		return l, err
 	}
 	if l.max64, err = (load{addr: addr, path: path, connections: 64, time: o.time}).run(ctx); err != nil {
 		return l, err
 	}
-	if l.max256, err = (load{addr: addr, path: path, connections: 256, time: o.time}).run(ctx); err != nil {
-		return l, err
-	}
-	if l.at1000, err = (load{addr: addr, path: path, connections: 64, rate: 1000, time: o.time}).run(ctx); err != nil {
-		return l, err
-	}
-	l.at5000, err = (load{addr: addr, path: path, connections: 256, rate: 5000, time: o.time}).run(ctx)
+	l.max256, err = (load{addr: addr, path: path, connections: 256, time: o.time}).run(ctx)
 	return l, err
 }
 

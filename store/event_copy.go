@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,13 +35,16 @@ func insertCommitSQL(events []*Event) string {
 	return "INSERT INTO commits (event_ids) VALUES ('{" + strings.Join(list, ",") + "}')"
 }
 
-// copyRows is what COPY reads.
-func copyRows(events []*Event) ([]byte, error) {
+// rowBuffers keep what copyRows writes to from one batch to the next, unless garbage is collected meanwhile.
+var rowBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// copyRows appends what COPY reads to b, which may be of another array afterwards.
+func copyRows(b []byte, events []*Event) ([]byte, error) {
 	size := 0
 	for _, e := range events {
 		size += len(e.Body) + 1024
 	}
-	b := append(make([]byte, 0, size), "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	b = append(slices.Grow(b, size), "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
 	var err error
 	for _, e := range events {
 		if b, err = appendEvent(b, e); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -62,10 +63,16 @@ func ValidatePassword(user, password string) error {
 func hashPassword(password string) string {
 	salt := make([]byte, argonSalt)
 	rand.Read(salt) // never fails
-	hash := argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonHash)
+	hash := derive(password, salt, argonTime, argonMemory, argonThreads, argonHash)
 	b64 := base64.RawStdEncoding
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
 		b64.EncodeToString(salt), b64.EncodeToString(hash))
+}
+
+// derive gives its memory back at once: what is garbage all the same would otherwise let the heap grow to a multiple of it.
+func derive(password string, salt []byte, time, memory uint32, threads uint8, length uint32) []byte {
+	defer runtime.GC()
+	return argon2.IDKey([]byte(password), salt, time, memory, threads, length)
 }
 
 // nobody is a hash that no password fulfils in practice; checking it takes as long as checking a user's.
@@ -92,6 +99,6 @@ func matchPassword(password, phc string) (bool, error) {
 	if err != nil || len(want) < 16 || len(want) > 1024 || time < 1 || time > 100 || threads < 1 || memory > 1<<21 {
 		return false, errPasswordHash
 	}
-	got := argon2.IDKey([]byte(password), salt, time, memory, threads, uint32(len(want)))
+	got := derive(password, salt, time, memory, threads, uint32(len(want)))
 	return subtle.ConstantTimeCompare(got, want) == 1, nil
 }

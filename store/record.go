@@ -103,9 +103,12 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 			err = fmt.Errorf("enqueuing deliveries: %w", err)
 		}
 	}
+	buffer := rowBuffers.Get().(*[]byte)
+	defer rowBuffers.Put(buffer)
 	var rows []byte
 	if err == nil {
-		rows, err = copyRows(events)
+		rows, err = copyRows((*buffer)[:0], events)
+		*buffer = rows
 	}
 	if err != nil {
 		rollback(ctx, conn.Conn())

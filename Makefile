@@ -63,6 +63,13 @@ soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many tim
 release: ## Build the archives of a release into dist/, with SBOM and checksums
 	@scripts/release
 
+.PHONY: screenshots
+screenshots: ## Take a picture of every page, in both themes and at both widths, into screenshots/
+	@scripts/install-postgres
+	@scripts/install-chromium
+	@rm -rf screenshots
+	RECALL_SCREENSHOTS=$(CURDIR)/screenshots go test ./web -tags=screenshots -run '^TestScreenshots$$' -count=1 -timeout=40m
+
 .PHONY: clean
 clean: ## Remove what was built and unpacked here; the data folder stays
-	rm -rf bin dist .tools
+	rm -rf bin dist screenshots .tools

@@ -78,6 +78,9 @@ type tab struct {
 	messages []string
 }
 
+// tabTime is what a tab may take; past it what is waited for will not come.
+var tabTime = time.Minute
+
 func (s *site) openTab(t *testing.T) *tab {
 	t.Helper()
 	browser, err := chromium()
@@ -87,7 +90,7 @@ func (s *site) openTab(t *testing.T) *tab {
 	b := &tab{t: t, site: s}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, tabTime)
 	t.Cleanup(cancelTime)
 	must(t, chromedp.Do(ctx, chromedp.EmulateViewport(1280, 900)))
 	b.ctx = ctx

@@ -53,12 +53,18 @@ func TestExhausted(t *testing.T) {
 		&store.Delivery{EventID: last.EventID, DestinationID: to.ID, Trigger: store.TriggerManual, CreatedAt: at(10), State: store.DeliveryCancelled},
 	)
 	want := []store.ExhaustedGroup{
-		{DestinationID: to.ID, Destination: "crm", State: to.State, Status: 500, Deliveries: 2, First: at(0), Last: at(3), Newest: last.EventID},
-		{DestinationID: gone.ID, Destination: "gone", Removed: true, State: to.State, Status: 500, Deliveries: 1, First: at(2), Last: at(2), Newest: elsewhere.EventID},
-		{DestinationID: to.ID, Destination: "crm", State: to.State, Error: "could not connect", Deliveries: 1, First: at(1), Last: at(1), Newest: refused.EventID},
+		{DestinationID: to.ID, Destination: "crm", State: to.State, StateReason: to.StateReason, Status: 500, Deliveries: 2, First: at(0), Last: at(3), Newest: last.EventID},
+		{DestinationID: gone.ID, Destination: "gone", Removed: true, State: to.State, StateReason: to.StateReason, Status: 500, Deliveries: 1, First: at(2), Last: at(2), Newest: elsewhere.EventID},
+		{DestinationID: to.ID, Destination: "crm", State: to.State, StateReason: to.StateReason, Error: "could not connect", Deliveries: 1, First: at(1), Last: at(1), Newest: refused.EventID},
 	}
 	groups, err := db.ListExhausted(t.Context())
 	must(t, err)
+	for i := range groups { // since it was made so, at a time of the database's
+		if groups[i].StateSince == nil {
+			t.Errorf("%s: nobody knows since when it is paused", groups[i].Destination)
+		}
+		groups[i].StateSince = nil
+	}
 	if !reflect.DeepEqual(groups, want) {
 		t.Errorf("\ngot  %+v\nwant %+v", groups, want)
 	}

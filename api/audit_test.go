@@ -28,6 +28,10 @@ func TestEveryWriteIsAudited(t *testing.T) {
 	gift := h.record(t, verify.Verified, `{"entityType":"ORDER","callbackType":"CREATION","entityId":"3","entity":{"invoiceCustomerId":"555","items":[{"deliveryCustomerId":"7"}]}}`).String()
 	must(t, h.db.Rollup(t.Context(), func(*store.Event) verify.Cause { return "" }))
 	h.giveUp(t, event, 500)
+	must(t, h.db.ChangeAlerts(t.Context(), func(book *store.AlertBook) error {
+		book.Alerts = append(book.Alerts, &store.Alert{Kind: "source_silent", Subject: "shop", Level: 1, Words: "Nothing came.", OpenedAt: h.clock(), SeenAt: h.clock()})
+		return nil
+	}))
 	anna, err := h.db.CreateUser(t.Context(), "anna", "correct horse battery", store.RoleAdmin)
 	must(t, err)
 	h.tokenOf(t, anna, "to be revoked", store.RightMetadata)
@@ -79,6 +83,7 @@ func TestEveryWriteIsAudited(t *testing.T) {
 		{"user-password", "/users/carl/password", `{"password":"correct horse battery 2"}`, "user.password"},
 		{"user-second-factor-remove", "/users/carl/second-factor", ``, "user.second_factor_remove"},
 		{"user-remove", "/users/carl", ``, "user.remove"},
+		{"alert-acknowledge", "/alerts/1/acknowledge", `{"reason":"a test"}`, "alert.acknowledge"},
 		{"token-revoke", "/tokens/2", ``, "token.revoke"},
 		{"erasure-settings-set", "/erasures/settings", `{"grace_hours":48,"reason":"a test"}`, "erasure.set"},
 		{"erasure-open", "/erasures", `{"customer":"7","reason":"a test"}`, "erasure.open"},

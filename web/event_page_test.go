@@ -340,7 +340,7 @@ func TestAttemptsAreShown(t *testing.T) {
 	}
 	_, err = s.db.Pool().Exec(t.Context(), `UPDATE deliveries SET next_attempt_at = next_attempt_at - interval '2 hours'`)
 	must(t, err)
-	if text := v.show("/events/" + e.ID.String()).one(t, ".delivery").text(); !strings.Contains(text, "due, and waits until its destination can be sent to") || strings.Contains(text, "next attempt") {
+	if text := v.show("/events/"+e.ID.String()).one(t, ".delivery").text(); !strings.Contains(text, "due, and waits until its destination can be sent to") || strings.Contains(text, "next attempt") {
 		t.Errorf("overdue: %q", text)
 	}
 }

@@ -32,14 +32,20 @@
     if (waiting > 0) document.title = `(${waiting > 99 ? "99+" : waiting}) ${document.title}`;
   };
 
+  const parse = (html) => {
+    const holder = document.createElement("table");
+    holder.innerHTML = html || "";
+    return holder;
+  };
+  // The server follows commits, and may tell of what the page has already.
+  const freshRows = (part) => [...part.querySelectorAll("tr.row")].filter(
+    (row) => !table.querySelector(`a.open[href="${row.querySelector("a.open").getAttribute("href")}"]`));
+
   // A message brings a body of the table for each day, newest first. Each row is put under its day, once.
   const insert = (html) => {
-    const holder = document.createElement("table");
-    holder.innerHTML = html;
-    for (const body of [...holder.tBodies].reverse()) {
+    for (const body of [...parse(html).tBodies].reverse()) {
       const first = table.tBodies[0];
-      const rows = [...body.rows].filter((row) => row.classList.contains("row"));
-      const fresh = rows.filter((row) => !table.querySelector(`a.open[href="${row.querySelector("a.open").getAttribute("href")}"]`));
+      const fresh = freshRows(body);
       for (const row of fresh) row.classList.add("fresh");
       if (first && first.dataset.day === body.dataset.day) {
         first.rows[0].after(...fresh);
@@ -65,6 +71,8 @@
     if (message.count === 0) return;
     if (!table) { location.replace(box.dataset.fresh); return; }
     if (paused) {
+      message.count = freshRows(parse(message.rows)).length + message.more;
+      if (message.count === 0) return;
       waiting += message.count;
       held.push(message);
       let rows = held.reduce((n, m) => n + m.count - m.more, 0);

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -284,17 +285,29 @@ func TestOtherSitesMayNotPost(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	e := s.record(t, `{"entityType":"CUSTOMER"}`)
-	v := s.as(t, "anna")
-	for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
-		for _, path := range []string{"/events/" + e.ID.String() + "/redispatch", "/logout", "/login", "/account/password", "/theme"} {
-			a := v.post(path, url.Values{"destination": {"crm"}}, headers...)
+	s.addUser(t, "ada", store.RoleAdmin)
+	v := s.as(t, "ada")
+	before := s.audit(t)
+	asked := 0
+	for _, route := range s.server.routes() {
+		method, pattern, _ := strings.Cut(route.pattern, " ")
+		if method != http.MethodPost {
+			continue
+		}
+		path := regexp.MustCompile(`\{[^}]*\}`).ReplaceAllLiteralString(pattern, e.ID.String())
+		for _, headers := range [][]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
+			a := v.post(path, url.Values{"destination": {"crm"}, "reason": {"mine"}}, headers...)
 			if a.StatusCode != http.StatusForbidden || !strings.Contains(a.page().one(t, "main").text(), "another site") {
 				t.Errorf("POST %s with %v: %s", path, headers, a.Status)
 			}
+			asked++
 		}
 	}
-	if len(s.sent.asked()) > 0 {
-		t.Error("something was sent")
+	if asked < 150 {
+		t.Errorf("only %d forms were sent", asked)
+	}
+	if len(s.sent.asked()) > 0 || s.audit(t) != before {
+		t.Error("something was done")
 	}
 	v.show("/events") // still logged in
 }

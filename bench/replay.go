@@ -29,16 +29,7 @@ func measurePlanning(ctx context.Context, o options, r *report) error {
 	if _, err := (load{addr: i.addr, path: path, connections: 16, time: time.Second}).run(ctx); err != nil {
 		return err
 	}
-	// Copies of one that has arrived, spread over this week, whose partition is there.
-	err = i.query(ctx, fmt.Sprintf(`
-		INSERT INTO events (id, source_id, verdict, reason, signature, verification, answered, arrival, sender, header, body, body_sha256, size,
-			is_json, entity_type, callback_type, entity_id, api_version)
-		SELECT (lpad(to_hex((extract(epoch FROM week + n * (now() - week) / %[1]d) * 1000)::bigint), 12, '0')
-				|| '7' || substr(md5(n::text), 14))::uuid,
-			source_id, verdict, reason, signature, verification, answered, 1, sender,
-			header, body, body_sha256, size, is_json, entity_type, callback_type, (n %% %[2]d)::text, api_version
-		FROM generate_series(1, %[1]d) AS n, (SELECT date_trunc('week', now()) AS week) AS w, (SELECT * FROM events LIMIT 1) AS e`,
-		plannedEvents, plannedEntities))
+	err = i.copyEvents(ctx, plannedEvents, plannedEntities)
 	if err != nil {
 		return fmt.Errorf("making events: %w", err)
 	}

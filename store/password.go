@@ -69,7 +69,8 @@ func hashPassword(password string) string {
 		b64.EncodeToString(salt), b64.EncodeToString(hash))
 }
 
-// derive gives its memory back at once: what is garbage all the same would otherwise let the heap grow to a multiple of it.
+// derive has the memory it took collected at once. Left to its time, it would count as in use when the heap's next size is
+// chosen, and let it grow to a multiple.
 func derive(password string, salt []byte, time, memory uint32, threads uint8, length uint32) []byte {
 	defer runtime.GC()
 	return argon2.IDKey([]byte(password), salt, time, memory, threads, length)

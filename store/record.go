@@ -104,7 +104,6 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 		}
 	}
 	buffer := rowBuffers.Get().(*[]byte)
-	defer rowBuffers.Put(buffer)
 	var rows []byte
 	if err == nil {
 		rows, err = copyRows((*buffer)[:0], events)
@@ -121,6 +120,7 @@ func (db *DB) record(ctx context.Context, events []*Event) error {
 	case err == nil && tag.String() == "COMMIT" && takeWarning(conn.Conn().PgConn()):
 		return db.resolve(ctx, events, xid, errNotReplicated)
 	case err == nil && tag.String() == "COMMIT":
+		rowBuffers.Put(buffer) // after a failure pgx may still be reading it
 		hooked.committed()
 		return nil
 	case err == nil:

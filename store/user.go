@@ -28,11 +28,11 @@ type User struct {
 
 // AuditEntry says who did what to what, and why. It never holds secrets or payloads.
 type AuditEntry struct {
-	ID      int64 // grows with time; given by the store
-	At      time.Time
-	Actor   string
-	Action  string // noun.verb
-	Subject string
-	Reason  string
-	Detail  map[string]any
+	ID      int64          `json:"id"` // grows with time; given by the store
+	At      time.Time      `json:"at"`
+	Actor   string         `json:"actor"`
+	Action  string         `json:"action"` // noun.verb
+	Subject string         `json:"subject"`
+	Reason  string         `json:"reason"`
+	Detail  map[string]any `json:"detail"`
 }

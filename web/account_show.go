@@ -84,11 +84,7 @@ func (s *server) accountSessions(w http.ResponseWriter, r *http.Request) error {
 		}
 		message = plural(n, "One other session has ended.", strconv.Itoa(n)+" other sessions have ended.")
 	}
-	if err := s.flash(w, r, message); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/account#sessions", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/account#sessions", message)
 }
 
 // browserWords names a browser and its system by what it calls itself, as far as that can be told.

@@ -223,9 +223,5 @@ func (s *server) alertAcknowledge(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (s *server) alertsDone(w http.ResponseWriter, r *http.Request, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, "/alerts", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/alerts", message)
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -36,13 +35,11 @@ func (s *server) auditExport(w http.ResponseWriter, r *http.Request) error {
 	if format != "csv" && format != "jsonl" {
 		return mistake("The format must be csv or jsonl.")
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
-		w.Header().Set("Retry-After", "60")
-		return &statusError{http.StatusServiceUnavailable, strconv.Itoa(exportMost) + " exports are under way. Try again when one of them is done."}
+	giveBack, err := s.takeExport(w)
+	if err != nil {
+		return err
 	}
+	defer giveBack()
 	if err := s.DB.AddAudit(r.Context(), s.note(r, actionAuditExport, "audit list", "", map[string]any{"chosen": q.url(), "format": format, "address": address(r)})); err != nil {
 		return err
 	}
@@ -51,21 +48,10 @@ func (s *server) auditExport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", exportFormats[format].contentType)
-	h.Set("Content-Disposition", `attachment; filename="recall-audit-`+s.Now().UTC().Format("20060102-150405")+`.`+exportFormats[format].ext+`"`)
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
-	out := bufio.NewWriterSize(&patientWriter{w: w, control: http.NewResponseController(w)}, 32<<10)
-	err = s.writeAudit(r.Context(), out, format, ask, entries)
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error("an export of the audit list broke off", "error", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
+	name := s.stamped("recall-audit", exportFormats[format].ext)
+	s.brokenOff(r, name, download(w, name, exportFormats[format].contentType, func(out io.Writer) error {
+		return s.writeAudit(r.Context(), out, format, ask, entries)
+	}))
 	return nil
 }
 
@@ -85,7 +71,7 @@ func (s *server) writeAudit(ctx context.Context, out io.Writer, format string, a
 			if format == "csv" {
 				err = writeAuditRow(table, e)
 			} else {
-				err = lines.Encode(auditLine(e))
+				err = lines.Encode(e)
 			}
 			if err != nil {
 				return err
@@ -99,17 +85,6 @@ func (s *server) writeAudit(ctx context.Context, out io.Writer, format string, a
 	}
 	table.Flush()
 	return table.Error()
-}
-
-// auditLine is an entry as recall audit list --json writes it.
-type auditLine struct {
-	ID      int64          `json:"id"`
-	At      time.Time      `json:"at"`
-	Actor   string         `json:"actor"`
-	Action  string         `json:"action"`
-	Subject string         `json:"subject"`
-	Reason  string         `json:"reason"`
-	Detail  map[string]any `json:"detail"`
 }
 
 func writeAuditRow(w *csv.Writer, e store.AuditEntry) error {

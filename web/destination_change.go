@@ -20,11 +20,7 @@ func callsItself(to, publicURL string) bool {
 
 // destinationDone goes back to the destination's page, which says what was done.
 func (s *server) destinationDone(w http.ResponseWriter, r *http.Request, name, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, destinationURL(name), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, destinationURL(name), message)
 }
 
 // destinationState pauses a destination, or makes it active again.
@@ -113,11 +109,7 @@ func (s *server) destinationRemove(w http.ResponseWriter, r *http.Request) error
 	if err := s.DB.RemoveDestination(r.Context(), d.Name, note); err != nil {
 		return err
 	}
-	if err := s.flash(w, r, "The destination "+d.Name+" is removed. What waited for it is cancelled; what was sent stays on record."); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, "/destinations", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/destinations", "The destination "+d.Name+" is removed. What waited for it is cancelled; what was sent stays on record.")
 }
 
 // trialView is a test request with its answer.

@@ -54,10 +54,7 @@ func (s *server) certificateJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="recall-erasure-%d.json"`, c.ID))
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
+	attachment(w, fmt.Sprintf("recall-erasure-%d.json", c.ID), "application/json")
 	w.Write(c.Certificate) // the reader may have gone
 	return nil
 }

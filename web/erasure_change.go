@@ -45,7 +45,7 @@ func (s *server) erasureChange(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return saidOf(err)
 	}
-	return s.erasureDone(w, r, erasureURL(c.ID), done)
+	return s.done(w, r, erasureURL(c.ID), done)
 }
 
 func (s *server) erasureDecide(ctx context.Context, r *http.Request, c *store.ErasureCase, reason string, note store.AuditEntry) (string, error) {

@@ -131,5 +131,5 @@ func (s *server) erasureCreate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.erasureDone(w, r, erasureURL(c.ID), "The case is opened. Nothing is destroyed before somebody confirms it.")
+	return s.done(w, r, erasureURL(c.ID), "The case is opened. Nothing is destroyed before somebody confirms it.")
 }

@@ -223,15 +223,7 @@ func (s *server) erasureSettingsSet(w http.ResponseWriter, r *http.Request) erro
 	if err := s.DB.SetErasure(r.Context(), now, s.note(r, "", "", reason, nil)); err != nil {
 		return saidOf(err)
 	}
-	return s.erasureDone(w, r, "/erasures", "Set.")
-}
-
-func (s *server) erasureDone(w http.ResponseWriter, r *http.Request, to, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/erasures", "Set.")
 }
 
 // eraseURL is where a case about one event is opened.

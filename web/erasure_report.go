@@ -1,12 +1,10 @@
 package web
 
 import (
-	"bufio"
-	"context"
-	"fmt"
+	"io"
 	"net/http"
-	"time"
 
+	"recall/erasure"
 	"recall/store"
 )
 
@@ -43,13 +41,11 @@ func (s *server) reportCreate(w http.ResponseWriter, r *http.Request) error {
 	if !ok || wish.Person == "" {
 		return s.render(w, r, http.StatusUnprocessableEntity, reportPage(v))
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
-		w.Header().Set("Retry-After", "60")
-		return &statusError{http.StatusServiceUnavailable, fmt.Sprintf("%d exports are under way. Try again when one of them is done.", exportMost)}
+	giveBack, err := s.takeExport(w)
+	if err != nil {
+		return err
 	}
+	defer giveBack()
 	detail := map[string]any{}
 	if len(wish.Sources) > 0 {
 		detail["sources"] = wish.Sources
@@ -57,27 +53,15 @@ func (s *server) reportCreate(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.AddAudit(r.Context(), s.note(r, actionReport, wish.Person, wish.Reason, detail)); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/zip")
-	h.Set("Content-Disposition", `attachment; filename="recall-customer-`+wish.Person+`-`+s.Now().UTC().Format("20060102-150405")+`.zip"`)
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
-	out := bufio.NewWriterSize(&patientWriter{w: w, control: http.NewResponseController(w)}, 32<<10)
-	counts, err := s.Report.WriteReport(r.Context(), out, wish.Person, wish.Sources)
-	if err == nil {
-		err = out.Flush()
-	}
+	name := s.stamped("recall-customer-"+wish.Person, "zip")
+	var counts erasure.ReportCounts
+	err = download(w, name, "application/zip", func(out io.Writer) (err error) {
+		counts, err = s.Report.WriteReport(r.Context(), out, wish.Person, wish.Sources)
+		return err
+	})
 	detail["events"], detail["doubtful"], detail["whole"] = counts.Events, counts.Doubtful, err == nil
-	auditing, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-	defer cancel()
-	if auditErr := s.DB.AddAudit(auditing, s.note(r, actionReport+"ed", wish.Person, wish.Reason, detail)); auditErr != nil {
-		s.Log.Error("audit entry not written", "action", actionReport+"ed", "error", auditErr)
-	}
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error("a report broke off", "events", counts.Events, "error", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
+	s.auditEnd(r, s.note(r, actionReport+"ed", wish.Person, wish.Reason, detail))
+	s.brokenOff(r, "a person's report", err)
 	return nil
 }
 
@@ -86,21 +70,8 @@ func (s *server) erasureListFile(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.AddAudit(r.Context(), s.note(r, "erasure.list", "erasure", "", nil)); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/jsonl")
-	h.Set("Content-Disposition", `attachment; filename="recall-erasure-list-`+s.Now().UTC().Format("20060102-150405")+`.jsonl"`)
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
-	out := bufio.NewWriterSize(&patientWriter{w: w, control: http.NewResponseController(w)}, 32<<10)
-	err := s.DB.WriteErasureList(r.Context(), out)
-	if err == nil {
-		err = out.Flush()
-	}
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error("an erasure list broke off", "error", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
+	name := s.stamped("recall-erasure-list", "jsonl")
+	s.brokenOff(r, name, download(w, name, "application/jsonl", func(out io.Writer) error { return s.DB.WriteErasureList(r.Context(), out) }))
 	return nil
 }
 

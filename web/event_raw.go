@@ -28,11 +28,8 @@ func (s *server) eventRaw(w http.ResponseWriter, r *http.Request) error {
 	if err := s.seen(r, "event.download", e.ID.String()); err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", `attachment; filename="`+e.ID.String()+`.body"`)
-	h.Set("Content-Length", strconv.Itoa(len(e.Body)))
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
+	attachment(w, e.ID.String()+".body", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.Itoa(len(e.Body)))
 	w.Write(e.Body)
 	return nil
 }

@@ -86,11 +86,7 @@ func (s *server) eventRedispatch(w http.ResponseWriter, r *http.Request) error {
 	if words := standstillWords(destination); words != "" {
 		message = "It is in the queue to " + to + ". " + words
 	}
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, eventURL(e.ID)+"#deliveries", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, eventURL(e.ID)+"#deliveries", message)
 }
 
 // redispatchStaleView asks what to do with an event that newer ones of its entity have followed.

@@ -140,11 +140,7 @@ func (s *server) eventReverify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("re-verifying event %s: %w", e.ID, err)
 	}
-	if err := s.flash(w, r, s.reverifiedWords(r, e, done)); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, eventURL(e.ID)+"#verification", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, eventURL(e.ID)+"#verification", s.reverifiedWords(r, e, done))
 }
 
 // reverifiedWords says what came of it, and of the wish to release it.

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -39,11 +38,7 @@ func (s *server) readGroup(r *http.Request) (key store.ExhaustedKey, d *store.De
 
 // exhaustedDone goes back to the list, which says what was done.
 func (s *server) exhaustedDone(w http.ResponseWriter, r *http.Request, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, exhaustedURL(r.PostForm.Get("only")), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, exhaustedURL(r.PostForm.Get("only")), message)
 }
 
 // exhaustedRedispatch sends a group again, oldest first, one event after the other as a person would: each has its own new

@@ -1,10 +1,11 @@
 package web
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"time"
 
@@ -16,10 +17,8 @@ import (
 )
 
 const (
-	exportMost     = 4                // exports at a time
-	exportPage     = 500              // events read at a time
-	exportPatience = 5 * time.Second  // a search for a page may take; what it has found by then goes out
-	exportWrite    = 30 * time.Second // a reader may take for a page
+	exportPage     = 500             // events read at a time
+	exportPatience = 5 * time.Second // a search for a page may take; what it has found by then goes out
 )
 
 const actionExport = "event.export"
@@ -51,13 +50,11 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case s.exports <- struct{}{}:
-		defer func() { <-s.exports }()
-	default:
-		w.Header().Set("Retry-After", "60")
-		return &statusError{http.StatusServiceUnavailable, fmt.Sprintf("%d exports are under way. Try again when one of them is done.", exportMost)}
+	giveBack, err := s.takeExport(w)
+	if err != nil {
+		return err
 	}
+	defer giveBack()
 	detail := map[string]any{"filter": text, "format": r.PostForm.Get("format"), "payloads": payloads, "revealed": reveal.Personal, "secrets": reveal.Secrets, "address": address(r)}
 	if err := s.DB.AddAudit(r.Context(), s.note(r, actionExport, "events", reason, detail)); err != nil {
 		return err
@@ -68,31 +65,12 @@ func (s *server) exportCreate(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 
-	h := w.Header()
-	h.Set("Content-Type", format.contentType)
-	h.Set("Content-Disposition", `attachment; filename="recall-events-`+s.Now().UTC().Format("20060102-150405")+`.`+format.ext+`"`)
-	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
-	out := &patientWriter{w: w, control: http.NewResponseController(w)}
-	buffered := bufio.NewWriterSize(out, 32<<10)
-	err = export.write(r.Context(), format.begin(buffered))
-	if err == nil {
-		err = buffered.Flush()
-	}
+	name := s.stamped("recall-events", format.ext)
+	err = download(w, name, format.contentType, func(out io.Writer) error { return export.write(r.Context(), format.begin(out)) })
 	end := map[string]any{"events": export.count, "whole": err == nil}
-	for name, value := range detail {
-		end[name] = value
-	}
-	auditing, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-	defer cancel()
-	if auditErr := s.DB.AddAudit(auditing, s.note(r, actionExport+"ed", "events", reason, end)); auditErr != nil {
-		s.Log.Error("audit entry not written", "action", actionExport+"ed", "error", auditErr)
-	}
-	if err != nil {
-		if r.Context().Err() == nil {
-			s.Log.Error("an export broke off", "events", export.count, "error", err)
-		}
-		panic(http.ErrAbortHandler)
-	}
+	maps.Copy(end, detail)
+	s.auditEnd(r, s.note(r, actionExport+"ed", "events", reason, end))
+	s.brokenOff(r, name, err)
 	return nil
 }
 
@@ -180,24 +158,4 @@ func (e *export) write(ctx context.Context, to exportWriter) error {
 			return err
 		}
 	}
-}
-
-// patientWriter lifts the server's time limits of a whole request: each write has its own.
-type patientWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	begun   bool
-}
-
-func (p *patientWriter) Write(b []byte) (int, error) {
-	if !p.begun {
-		p.begun = true
-		if err := p.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return 0, err
-		}
-	}
-	if err := p.control.SetWriteDeadline(time.Now().Add(exportWrite)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
-	}
-	return p.w.Write(b)
 }

@@ -55,11 +55,7 @@ func (s *server) habitsSet(w http.ResponseWriter, r *http.Request) error {
 		}
 		http.SetCookie(w, cookie)
 	}
-	if err := s.flash(w, r, "Numbers, dates and times are shown as you chose, in this browser."); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/account", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/account", "Numbers, dates and times are shown as you chose, in this browser.")
 }
 
 // readHabits takes them from what was chosen, and otherwise from the browser's language.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -88,11 +87,7 @@ func (s *server) maskSet(w http.ResponseWriter, r *http.Request) error {
 		if err := s.DB.SetMaskRule(r.Context(), rule, s.note(r, "mask.set", rule.EntityType, reason, nil)); err != nil {
 			return err
 		}
-		if err := s.flash(w, r, "The rule holds now, on every instance."); err != nil {
-			return fmt.Errorf("keeping a message: %w", err)
-		}
-		http.Redirect(w, r, maskURL(rule.EntityType), http.StatusSeeOther)
-		return nil
+		return s.done(w, r, maskURL(rule.EntityType), "The rule holds now, on every instance.")
 	}
 	v := s.newMaskView(r, rules, rule.EntityType)
 	v.Form.Path.Value, v.Form.Reason.Value, v.Form.Class = plainText(r.PostForm.Get("path")), plainText(reason), mask.Class(r.PostForm.Get("class"))
@@ -128,11 +123,7 @@ func (s *server) maskReset(w http.ResponseWriter, r *http.Request) error {
 	if gone == 0 {
 		message = "There was nothing to take back."
 	}
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, maskURL(entityType), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, maskURL(entityType), message)
 }
 
 func (s *server) newMaskView(r *http.Request, rules *mask.Rules, chosen string) maskView {

@@ -222,11 +222,7 @@ func (s *server) redispatchSome(w http.ResponseWriter, r *http.Request) error {
 		}
 		return mistake("None of them could be sent. The first: " + cut(done.first.Error(), 300) + ".")
 	}
-	if err := s.flash(w, r, done.words(v)); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, filterURL(filter.KeyID, strings.Join(v.IDs, ",")), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, filterURL(filter.KeyID, strings.Join(v.IDs, ",")), done.words(v))
 }
 
 // whatIsMissing tells why nothing is sent: each event has to be decided on as it stands now.

@@ -234,9 +234,5 @@ func (s *server) replayChange(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	if err := s.flash(w, r, done); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, replayURL(replay.ID), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, replayURL(replay.ID), done)
 }

@@ -130,14 +130,6 @@ func newRetentionView(p page, rules store.RetentionRules, preview *store.Preview
 	return v
 }
 
-func (s *server) retentionDone(w http.ResponseWriter, r *http.Request, to, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
-}
-
 // retentionSet sets one rule.
 func (s *server) retentionSet(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
@@ -183,7 +175,7 @@ func (s *server) retentionSet(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.SetRetention(r.Context(), id, class, days, s.note(r, "retention.set", subject, reason, nil)); err != nil {
 		return err
 	}
-	return s.retentionDone(w, r, "/retention", "Set. It holds from the next run on, within ten minutes; below is what would go.")
+	return s.done(w, r, "/retention", "Set. It holds from the next run on, within ten minutes; below is what would go.")
 }
 
 // holdCreate keeps one event, or what a filter finds.
@@ -223,7 +215,7 @@ func (s *server) holdCreate(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
-	return s.retentionDone(w, r, back, "Hold "+strconv.FormatInt(h.ID, 10)+" keeps "+plural(h.Events, "event", "events")+" until it is released.")
+	return s.done(w, r, back, "Hold "+strconv.FormatInt(h.ID, 10)+" keeps "+plural(h.Events, "event", "events")+" until it is released.")
 }
 
 func (s *server) holdRelease(w http.ResponseWriter, r *http.Request) error {
@@ -245,7 +237,7 @@ func (s *server) holdRelease(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.retentionDone(w, r, "/retention", "The hold is released. What is due goes with the next run.")
+	return s.done(w, r, "/retention", "The hold is released. What is due goes with the next run.")
 }
 
 // eventHoldView is what keeps an event.

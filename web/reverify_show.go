@@ -162,9 +162,5 @@ func (s *server) changeRun(w http.ResponseWriter, r *http.Request, done string, 
 	if err != nil {
 		return err
 	}
-	if err := s.flash(w, r, done); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, runURL(run.ID), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, runURL(run.ID), done)
 }

@@ -226,9 +226,5 @@ func (s *server) secondFactorRemove(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	s.throttle.succeeded(keys)
-	if err := s.flash(w, r, "The second factor is removed. Your password alone is asked for."); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/account", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/account", "The second factor is removed. Your password alone is asked for.")
 }

@@ -153,6 +153,15 @@ func (s *server) flash(w http.ResponseWriter, r *http.Request, message string) e
 	return session.Save(r, w)
 }
 
+// done goes on to another page after a form, which says what was done.
+func (s *server) done(w http.ResponseWriter, r *http.Request, to, message string) error {
+	if err := s.flash(w, r, message); err != nil {
+		return fmt.Errorf("keeping a message: %w", err)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
 // takeFlashes returns the messages kept for this page, and forgets them. A part of a page that renews itself leaves them
 // alone.
 func (s *server) takeFlashes(w http.ResponseWriter, r *http.Request) []string {

@@ -46,11 +46,7 @@ func (s *server) note(r *http.Request, action, subject, reason string, detail ma
 
 // sourceDone goes back to the source's page, which says what was done.
 func (s *server) sourceDone(w http.ResponseWriter, r *http.Request, slug, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, sourceURL(slug), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, sourceURL(slug), message)
 }
 
 // changeSource changes one thing of a source. Whatever else is changed at the same moment stays: the change is done anew
@@ -151,11 +147,7 @@ func (s *server) sourceRemove(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.RemoveSource(r.Context(), source.Slug, s.note(r, "source.remove", source.Slug, reason, nil)); err != nil {
 		return err
 	}
-	if err := s.flash(w, r, "The source "+source.Name+" is removed. Its events stay."); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, "/sources", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/sources", "The source "+source.Name+" is removed. Its events stay.")
 }
 
 func readReason(r *http.Request) (string, error) {
@@ -215,9 +207,5 @@ func (s *server) sourceTest(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.AddAudit(r.Context(), s.note(r, "source.test", source.Slug, "", map[string]any{"event": id})); err != nil {
 		return err
 	}
-	if err := s.flash(w, r, "This is the test callback. It went the way of every callback: over HTTP, signed with the newest secret."); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, eventURL(id), http.StatusSeeOther)
-	return nil
+	return s.done(w, r, eventURL(id), "This is the test callback. It went the way of every callback: over HTTP, signed with the newest secret.")
 }

@@ -174,11 +174,7 @@ func (s *server) revokeToken(w http.ResponseWriter, r *http.Request, userID int6
 	case err != nil:
 		return err
 	}
-	if err := s.flash(w, r, "The token lets nobody in any more."); err != nil {
-		return err
-	}
-	http.Redirect(w, r, back, http.StatusSeeOther)
-	return nil
+	return s.done(w, r, back, "The token lets nobody in any more.")
 }
 
 // tokenListView is the page of everybody's tokens.

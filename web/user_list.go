@@ -198,11 +198,7 @@ func (s *server) userChange(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) userDone(w http.ResponseWriter, r *http.Request, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return err
-	}
-	http.Redirect(w, r, "/users", http.StatusSeeOther)
-	return nil
+	return s.done(w, r, "/users", message)
 }
 
 func (s *server) findUserNamed(r *http.Request, name string) (*store.User, error) {

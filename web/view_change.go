@@ -2,7 +2,6 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -96,7 +95,7 @@ func (s *server) viewCreate(w http.ResponseWriter, r *http.Request) error {
 		return viewMistake(err)
 	}
 	s.auditView(r, "view.add", &view)
-	return s.viewDone(w, r, viewURL(&view), "The view “"+view.Name+"” is saved.")
+	return s.done(w, r, viewURL(&view), "The view “"+view.Name+"” is saved.")
 }
 
 // viewUpdate changes a view: what it shows, from the list, or its name and whether it is shared, from the page of views.
@@ -120,7 +119,7 @@ func (s *server) viewUpdate(w http.ResponseWriter, r *http.Request) error {
 		return viewMistake(err)
 	}
 	s.auditView(r, "view.set", view)
-	return s.viewDone(w, r, back, "The view “"+view.Name+"” is changed.")
+	return s.done(w, r, back, "The view “"+view.Name+"” is changed.")
 }
 
 func (s *server) viewRemove(w http.ResponseWriter, r *http.Request) error {
@@ -132,7 +131,7 @@ func (s *server) viewRemove(w http.ResponseWriter, r *http.Request) error {
 		return viewMistake(err)
 	}
 	s.auditView(r, "view.remove", view)
-	return s.viewDone(w, r, "/views", "The view “"+view.Name+"” is removed.")
+	return s.done(w, r, "/views", "The view “"+view.Name+"” is removed.")
 }
 
 // viewStart makes a view what its reader begins with after logging in, or all events again.
@@ -151,7 +150,7 @@ func (s *server) viewStart(w http.ResponseWriter, r *http.Request) error {
 	if err := s.DB.SetStartView(r.Context(), userOf(r).ID, id); err != nil {
 		return viewMistake(err)
 	}
-	return s.viewDone(w, r, "/views", message)
+	return s.done(w, r, "/views", message)
 }
 
 // readView takes a view from a form.
@@ -198,14 +197,6 @@ func (s *server) auditView(r *http.Request, action string, v *store.SavedView) {
 	if err := s.DB.AddAudit(r.Context(), entry); err != nil {
 		s.Log.Error("audit entry not written", "action", action, "error", err)
 	}
-}
-
-func (s *server) viewDone(w http.ResponseWriter, r *http.Request, to, message string) error {
-	if err := s.flash(w, r, message); err != nil {
-		return fmt.Errorf("keeping a message: %w", err)
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
-	return nil
 }
 
 // home leads to the view that its reader begins with, or to all events: these are what people come for.

@@ -67,7 +67,7 @@ func (c *auditListCmd) Run(ctx context.Context, a *app) error {
 			}
 			for _, e := range entries {
 				if c.JSON {
-					if err := jsonLine(a.out, newAuditLine(e)); err != nil {
+					if err := jsonLine(a.out, e); err != nil {
 						return err
 					}
 					continue
@@ -94,19 +94,6 @@ func (c *auditListCmd) Run(ctx context.Context, a *app) error {
 		return writeTable(a.out, append([][]string{{"AT", "WHO", "DID", "TO", "REASON", "DETAIL"}}, rows...))
 	})
 }
-
-// auditLine is an entry as it is exported.
-type auditLine struct {
-	ID      int64          `json:"id"`
-	At      time.Time      `json:"at"`
-	Actor   string         `json:"actor"`
-	Action  string         `json:"action"`
-	Subject string         `json:"subject"`
-	Reason  string         `json:"reason"`
-	Detail  map[string]any `json:"detail"`
-}
-
-func newAuditLine(e store.AuditEntry) auditLine { return auditLine(e) }
 
 type auditVerifyCmd struct {
 	Checkpoint string `placeholder:"PLACE:HASH" help:"Compare with an end of the list that was written down elsewhere, such as one of the log's lines \"audit checkpoint\"."`

@@ -230,11 +230,7 @@ func openListener(name, addr string) (net.Listener, error) {
 
 // addressURL is how this machine reaches a listener.
 func addressURL(scheme string, l net.Listener) string {
-	addr, ok := l.Addr().(*net.TCPAddr)
-	if ok && addr.IP.IsUnspecified() {
-		return fmt.Sprintf("%s://127.0.0.1:%d", scheme, addr.Port)
-	}
-	return scheme + "://" + l.Addr().String()
+	return scheme + "://" + localAddr(l.Addr().String())
 }
 
 func isLoopback(l net.Listener) bool {

@@ -964,4 +964,20 @@ func drawing(name string) templ.Component {
 	})
 }
 
+func currentTab(current bool) templ.Attributes {
+	if !current {
+		return nil
+	}
+	return templ.Attributes{"aria-current": "true"}
+}
+
+func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
 var _ = templruntime.GeneratedTemplate

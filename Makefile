@@ -40,8 +40,9 @@ test-race: ## The same with the race detector, which needs a C compiler and more
 	CGO_ENABLED=1 go test -race -count=1 -timeout=30m ./...
 
 .PHONY: generate
-generate: ## Make the Go code of the templates anew
+generate: ## Make the Go code of the templates and docs/settings.md anew
 	go tool templ generate -log-level=error
+	@go run ./cmd/recall settings > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
 .PHONY: verify
 verify: ## Check what needs no test: generated files, format, vet, staticcheck, modules, known vulnerabilities

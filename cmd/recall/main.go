@@ -19,8 +19,8 @@ import (
 
 // cli is every command and flag. A command is a type of its own with Run(ctx, app), in a file of its name.
 type cli struct {
-	commonSettings `embed:"" group:"Settings of every command"`
-	Version        kong.VersionFlag `help:"Print the version and leave."`
+	commonSettings `embed:"" group:"Settings of every command"` // settingsOfAll
+	Version        kong.VersionFlag                             `help:"Print the version and leave."`
 
 	Serve       serveCmd       `cmd:"" help:"Run the receiver, the admin UI and the workers."`
 	Migrate     migrateCmd     `cmd:"" help:"Bring the database's schema up to date, or show where it stands."`
@@ -46,7 +46,11 @@ type cli struct {
 	Health      healthCmd      `cmd:"" help:"Ask a running serve whether it takes callbacks; for container health checks."`
 	Completion  completionCmd  `cmd:"" help:"Print what a shell needs to complete commands and flags."`
 	Man         manCmd         `cmd:"" help:"Print the manual page."`
+	Settings    settingsCmd    `cmd:"" hidden:"" help:"Print docs/settings.md."`
 }
+
+// settingsOfAll is the heading of the settings of every command.
+const settingsOfAll = "Settings of every command"
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -129,7 +133,7 @@ func runCommand(ctx context.Context, args []string, stdin io.Reader, stdout, std
 func needsNoSetting(command string) bool {
 	name, _, _ := strings.Cut(command, " ")
 	switch name {
-	case "verify", "simulate", "completion", "man", "health":
+	case "verify", "simulate", "completion", "man", "settings", "health":
 		return true
 	}
 	return false

@@ -21,7 +21,7 @@ import (
 )
 
 type serveCmd struct {
-	serveSettings `embed:"" group:"Settings"`
+	serveSettings `embed:""`
 	Demo          bool `help:"Make a demo source and two demo destinations, and send every sample callback once."`
 }
 

@@ -141,6 +141,10 @@ type Replay struct {
 	SentUntil   *time.Time
 	NewerCursor string
 	Settled     *uuid.UUID
+
+	MeasuredFrom   *time.Time // when the stretch began that is being measured
+	MeasuredPassed int64      // Passed then
+	MeasuredRate   float64    // see Pace
 }
 
 // ReplayCounts are those of the plan.
@@ -188,7 +192,36 @@ func (r *Replay) RateAt(now time.Time) float64 {
 
 const rampTime = 30 * time.Second
 
-// Left is how long the rest takes at the wished rate, which is reached by and by, if nothing else bounds it.
+// measureTime is how long a stretch is whose rate is measured.
+const measureTime = 5 * time.Second
+
+// measure keeps the rate of the last stretches, the last one as much as all before. A pause, or a new beginning, is not in it.
+func (r *Replay) measure(now time.Time) {
+	if r.State != ReplayRunning || r.Why != "" || r.RampFrom == nil || r.MeasuredFrom == nil || r.MeasuredFrom.Before(*r.RampFrom) {
+		r.MeasuredFrom, r.MeasuredPassed, r.MeasuredRate = &now, r.Passed(), 0
+		return
+	}
+	took := now.Sub(*r.MeasuredFrom)
+	if took < measureTime {
+		return
+	}
+	rate := float64(r.Passed()-r.MeasuredPassed) / took.Seconds()
+	if r.MeasuredRate > 0 {
+		rate = (rate + r.MeasuredRate) / 2
+	}
+	r.MeasuredFrom, r.MeasuredPassed, r.MeasuredRate = &now, r.Passed(), rate
+}
+
+// Pace is how many events of the list were behind it in a second of late; 0: it does not send, or not for long enough to tell.
+func (r *Replay) Pace() float64 {
+	if r.State != ReplayRunning || r.Why != "" || r.RampFrom == nil || r.MeasuredFrom == nil || r.MeasuredFrom.Before(*r.RampFrom) {
+		return 0
+	}
+	return r.MeasuredRate
+}
+
+// Left is how long the rest takes: at the wished rate, which is reached by and by, and once it should have been, at the
+// measured one where that is less, as with a destination that allows no more.
 func (r *Replay) Left(now time.Time) time.Duration {
 	rest, ramp, begun := float64(max(0, r.Events-r.Passed())), rampTime.Seconds(), 0.0
 	if r.State == ReplayRunning && r.RampFrom != nil {
@@ -199,12 +232,19 @@ func (r *Replay) Left(now time.Time) time.Duration {
 	if rest < growing {
 		seconds = math.Sqrt(begun*begun+2*ramp*rest/r.Rate) - begun
 	}
-	return time.Duration(math.Ceil(seconds)) * time.Second
+	if pace := r.Pace(); begun == ramp && pace > 0 {
+		seconds = max(seconds, rest/pace)
+	}
+	return time.Duration(math.Ceil(min(seconds, maxLeft.Seconds()))) * time.Second
 }
+
+// maxLeft is as much as Left tells.
+const maxLeft = 9999 * time.Hour
 
 const replayColumns = `r.id, r.filter, r.until, r.destination_id, coalesce(d.name, '') AS destination, r.latest, r.again, r.rate, r.canary, r.stop_above,
 	r.state, r.why, r.requested_by, r.reason, r.created_at, r.planned_at, r.started_at, r.finished_at, r.cursor, r.looked, r.events, r.counts,
-	r.sent, r.skipped, r.succeeded, r.retrying, r.failed, r.canary_left, r.recent, r.ramp_from, r.sent_until, r.newer_cursor, r.settled`
+	r.sent, r.skipped, r.succeeded, r.retrying, r.failed, r.canary_left, r.recent, r.ramp_from, r.sent_until, r.newer_cursor, r.settled,
+	r.measured_from, r.measured_passed, r.measured_rate`
 
 const replaySelect = `SELECT ` + replayColumns + ` FROM replays r LEFT JOIN destinations d ON d.id = r.destination_id `
 

@@ -108,6 +108,7 @@ func (db *DB) sendStep(ctx context.Context, tx pgx.Tx, r *Replay, enqueue Enqueu
 			return err
 		}
 	}
+	r.measure(now)
 	next := now.Add(replayTick)
 	switch sends := r.State == ReplayCanary || r.State == ReplayRunning; {
 	case sends && r.Why == "":
@@ -239,12 +240,14 @@ func (db *DB) keepReplay(ctx context.Context, tx pgx.Tx, r *Replay, next time.Ti
 		SET state = @state, why = @why, planned_at = @planned_at, finished_at = @finished_at, step_at = @step_at, cursor = @cursor,
 			looked = @looked, events = @events, counts = @counts, sent = @sent, skipped = @skipped,
 			succeeded = @succeeded, retrying = @retrying, failed = @failed, canary_left = @canary_left, recent = @recent,
-			ramp_from = @ramp_from, sent_until = @sent_until, newer_cursor = @newer, settled = @settled
+			ramp_from = @ramp_from, sent_until = @sent_until, newer_cursor = @newer, settled = @settled,
+			measured_from = @measured_from, measured_passed = @measured_passed, measured_rate = @measured_rate
 		WHERE id = @id`, pgx.NamedArgs{
 		"id": r.ID, "state": r.State, "why": r.Why, "planned_at": r.PlannedAt, "finished_at": r.FinishedAt, "step_at": orNull(next, time.Time{}),
 		"cursor": r.Cursor, "looked": r.Looked, "events": r.Events, "counts": r.Counts, "sent": r.Sent, "skipped": r.Skipped,
 		"succeeded": r.Succeeded, "retrying": r.Retrying, "failed": r.Failed, "canary_left": r.CanaryLeft, "recent": r.Recent,
 		"ramp_from": r.RampFrom, "sent_until": r.SentUntil, "newer": r.NewerCursor, "settled": r.Settled,
+		"measured_from": r.MeasuredFrom, "measured_passed": r.MeasuredPassed, "measured_rate": r.MeasuredRate,
 	})
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"recall/store"
 )
@@ -108,7 +109,7 @@ func newReplayShowView(p page, r *store.Replay, reasonAbove int) replayShowView 
 		}
 	case store.ReplayCanary, store.ReplayRunning:
 		v.Poll, v.Pausable, v.Endable = "every 1s", true, true
-		v.Pace = strconv.FormatFloat(r.RateAt(p.Now), 'f', 1, 64) + " of " + rate + " a second, about " + replayTime(r.Left(p.Now)) + " left"
+		v.Pace = replayPace(r, p.Now) + ", about " + replayTime(r.Left(p.Now)) + " left"
 	case store.ReplayPaused, store.ReplayStopped:
 		v.Resumable, v.Endable = true, true
 		if r.UnderWay() > 0 {
@@ -124,6 +125,15 @@ func newReplayShowView(p page, r *store.Replay, reasonAbove int) replayShowView 
 		v.Refresh = 5
 	}
 	return v
+}
+
+// replayPace is the measured rate beside the one asked for; until there is one, what it may be by now.
+func replayPace(r *store.Replay, now time.Time) string {
+	asked := strconv.FormatFloat(r.Rate, 'g', 4, 64)
+	if pace := r.Pace(); pace > 0 {
+		return strconv.FormatFloat(pace, 'f', 1, 64) + " a second of late, " + asked + " asked for"
+	}
+	return "up to " + strconv.FormatFloat(r.RateAt(now), 'f', 1, 64) + " of " + asked + " a second"
 }
 
 func replayWhich(r *store.Replay) string {

@@ -141,7 +141,11 @@ func replayBar(r *store.Replay, now time.Time) string {
 	case r.Why != "":
 		text += "  " + r.Why
 	default:
-		text += fmt.Sprintf("  %g/s  %s left", math.Round(r.RateAt(now)*10)/10, r.Left(now))
+		pace := r.Pace()
+		if pace == 0 { // not known yet
+			pace = r.RateAt(now)
+		}
+		text += fmt.Sprintf("  %g/s  %s left", math.Round(pace*10)/10, r.Left(now))
 	}
 	if failing := r.Retrying + r.Failed; failing > 0 {
 		text += fmt.Sprintf("  %d failing", failing)

@@ -54,6 +54,9 @@ func (d *Dispatcher) attempt(ctx context.Context, t *task) {
 		log = log.With("source", t.source.Slug)
 		e.Attempt = d.try(ctx, t)
 		d.judge(e.EndedAttempt, t.destination.RetrySchedule, t.probing())
+		if d.tracer != nil {
+			d.tracer.Attempted(t.delivery, t.destination, t.source.Slug, e.Attempt, e.State)
+		}
 		if e.Attempt.Error != interrupted {
 			t.lane.answered(e.State == store.DeliverySucceeded)
 		}

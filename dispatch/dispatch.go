@@ -59,6 +59,7 @@ type Options struct {
 	Workers     int                              // concurrent attempts; 0: only enqueue, work nothing
 	Version     string                           // of the program, for the User-Agent; "": dev
 	Meter       Meter                            // is told of every attempt; nil: nobody is
+	Tracer      Tracer                           // follows events; nil: nobody does
 	Log         *slog.Logger
 	Now         func() time.Time                  // nil: time.Now
 	Jitter      func(time.Duration) time.Duration // nil: up to a tenth more
@@ -90,6 +91,7 @@ type Dispatcher struct {
 	recordWait time.Duration
 	userAgent  string
 	meter      Meter
+	tracer     Tracer // nil: none
 	log        *slog.Logger
 	now        func() time.Time
 	jitter     func(time.Duration) time.Duration
@@ -136,7 +138,7 @@ func New(db *store.DB, o Options) (*Dispatcher, error) {
 	d := &Dispatcher{
 		db: db, live: o.Live, http: newClient(o), works: o.Workers > 0, workers: o.Workers, userAgent: "Recall/" + o.Version,
 		lookEvery: cmp.Or(o.poll, lookEvery), recordWait: cmp.Or(o.recordWait, recordWait),
-		meter: o.Meter, log: o.Log, now: o.Now, jitter: o.Jitter,
+		meter: o.Meter, tracer: o.Tracer, log: o.Log, now: o.Now, jitter: o.Jitter,
 		lanes: map[int64]*lane{}, announced: map[int64]time.Time{}, outcomes: make(chan *result, 4*o.Workers),
 	}
 	d.working, d.endWork = context.WithCancel(context.Background())

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"recall/store"
 )
 
@@ -18,4 +20,12 @@ type Meter interface {
 type noMeter struct{}
 
 func (noMeter) Attempted(string, store.Trigger, store.DeliveryState, int, time.Duration, time.Duration) {
+}
+
+// Tracer follows events on their way to destinations; trace.Tracer is one. It is called by many at once, so it must be quick.
+type Tracer interface {
+	// Traceparent is the header of that name, by which who gets an attempt can go on with the trace of its event.
+	Traceparent(event, delivery uuid.UUID, attempt int) string
+	// Attempted: an attempt has ended, and after is where the delivery stands since.
+	Attempted(d *store.Delivery, to *store.Destination, source string, a *store.Attempt, after store.DeliveryState)
 }

@@ -33,6 +33,7 @@ const (
 	headerSource         = "Recall-Source"    // slug
 	headerOriginal       = "Recall-Original-" // and the name of a header that the event's own signature stood in
 	headerIdempotencyKey = "Idempotency-Key"
+	headerTraceparent    = "Traceparent" // of W3C Trace Context; only where events are traced
 )
 
 // passedOn are the headers of the event that go along as they came: they say how the body is to be read.
@@ -68,6 +69,9 @@ func (d *Dispatcher) newRequest(t *task, number int) (*http.Request, http.Header
 	header.Set(headerSource, t.source.Slug)
 	id := idempotencyKey(t.event.ID, t.destination.ID)
 	header.Set(headerIdempotencyKey, id)
+	if d.tracer != nil && t.delivery.Trigger != triggerTest {
+		header.Set(headerTraceparent, d.tracer.Traceparent(t.event.ID, t.delivery.ID, number))
+	}
 	if t.destination.PassSignature {
 		passSignature(header, t)
 	}

@@ -42,6 +42,7 @@ type Batcher struct {
 	spool    *Spool // nil: none
 	timeout  time.Duration
 	meter    Meter
+	tracer   Tracer // nil: none
 
 	mu       sync.Mutex
 	accepted queue
@@ -234,6 +235,9 @@ func (b *Batcher) commit(events []*store.Event) []result {
 			failed = append(failed, at)
 		}
 		b.meter.Stored(len(batch), len(failed), way.spooled, took)
+		if b.tracer != nil {
+			b.tracer.Stored(batch, errs, way.spooled, start, took)
+		}
 		if rest = failed; len(rest) == 0 {
 			break
 		}

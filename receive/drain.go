@@ -98,7 +98,11 @@ func (s *Spool) drain(ctx context.Context, files []spoolFile) bool {
 	if len(batch) == 0 {
 		return true
 	}
+	begun := time.Now()
 	errs := record(ctx, s.o.Recorder, drainTimeout, batch)
+	if s.o.Tracer != nil {
+		s.o.Tracer.Stored(batch, errs, false, begun, time.Since(begun))
+	}
 	took := slices.Contains(errs, nil)
 	if took || ctx.Err() == nil && !s.suspects(files) { // neither the end of the program nor a bad event is news of the database
 		s.heard(errs)

@@ -78,7 +78,14 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		return
 	}
 
+	var steps Steps
+	if h.tracer != nil {
+		steps.Begun, steps.Read = start, h.now()
+	}
 	e := h.newEvent(r, sender, source, body, size, tooLarge)
+	if h.tracer != nil {
+		steps.Judged = h.now()
+	}
 	if !e.Verification.Accepted() {
 		if kept, first := h.budget.take(source.ID, sender, e.ReceivedAt()); !kept {
 			h.overBudget(w, source, e, first, start)
@@ -93,6 +100,7 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 		h.tally.addUnstored(source.ID, http.StatusServiceUnavailable)
 		h.logLost(source, e, http.StatusServiceUnavailable, size, start, err.Error())
 		h.reply(w, source, answerUnstored, http.StatusServiceUnavailable, start)
+		h.trace(e, source, http.StatusServiceUnavailable, steps)
 		return
 	}
 	if e.Verification.Accepted() {
@@ -100,6 +108,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request, source store.L
 	}
 	h.logStored(source, e, spooled, start)
 	h.reply(w, source, h.answerStored(e), e.Answered, start)
+	h.trace(e, source, e.Answered, steps)
+}
+
+// trace tells who follows events of one that was answered.
+func (h *Handler) trace(e *store.Event, source store.LiveSource, answered int, steps Steps) {
+	if h.tracer != nil {
+		steps.Answered = h.now()
+		h.tracer.Received(e, source.Slug, answered, steps)
+	}
 }
 
 // limited answers a callback that comes faster than its source or its sender may. It is not read, and makes no line in a log

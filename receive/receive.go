@@ -42,6 +42,7 @@ type Options struct {
 	TrustedProxies  []string // CIDRs whose X-Forwarded-For is believed
 	Tally           *Tally   // counts what becomes no event; nil: nobody does
 	Meter           Meter    // is told of everything; nil: nobody is
+	Tracer          Tracer   // is told the way of each event; nil: nobody is
 	Log             *slog.Logger
 	Now             func() time.Time
 	CommitTimeout   time.Duration                   // for a batch; 0: 10 s, or 2 s where there is a spool to turn to
@@ -56,6 +57,7 @@ type Handler struct {
 	maxBody    int64
 	tally      *Tally
 	meter      Meter
+	tracer     Tracer // nil: none
 	rooms      *rooms
 	perSource  *limiter[int64]
 	perAddress *limiter[netip.Prefix]
@@ -119,9 +121,9 @@ func NewHandler(o Options) (*Handler, error) {
 		o.Now = time.Now
 	}
 	batcher := NewBatcher(o.Recorder, o.Spool, o.CommitTimeout)
-	batcher.meter = o.Meter
+	batcher.meter, batcher.tracer = o.Meter, o.Tracer
 	return &Handler{
-		sources: o.Sources, batcher: batcher, maxBody: o.MaxBody, tally: o.Tally, meter: o.Meter,
+		sources: o.Sources, batcher: batcher, maxBody: o.MaxBody, tally: o.Tally, meter: o.Meter, tracer: o.Tracer,
 		rooms: newRooms(o.MaxInFlight, largest), reading: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		perSource: newLimiter[int64](o.RatePerSource), perAddress: newLimiter[netip.Prefix](o.RatePerAddress), budget: newBudget(o.RejectedPerHour),
 		trusted: trusted, log: o.Log, now: o.Now, wait: wait, ping: o.Ping,

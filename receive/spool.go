@@ -25,6 +25,7 @@ type SpoolOptions struct {
 	Recorder Recorder      // takes the events when the database is back
 	MaxBytes int64         // of disk; 0: 1 GiB. Rejected callbacks get a quarter of it at most
 	MaxAge   time.Duration // with something older in it nothing more is taken; 0: 72 h
+	Tracer   Tracer        // is told what became of each event; nil: nobody is
 	Log      *slog.Logger
 	Now      func() time.Time
 

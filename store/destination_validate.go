@@ -223,6 +223,8 @@ func ReservedHeader(name string) string {
 		return "tells the receiver which Recall is calling"
 	case "Idempotency-Key":
 		return "is set by Recall, the same for every try of one event"
+	case "Traceparent":
+		return "is set by Recall where events are traced"
 	case "Plenigo-Signature":
 		return "is set by Recall where the signing is plenigo"
 	}

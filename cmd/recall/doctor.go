@@ -16,6 +16,7 @@ import (
 
 	"recall/receive"
 	"recall/seal"
+	"recall/trace"
 )
 
 type doctorCmd struct {
@@ -51,6 +52,7 @@ func fail(do, detail string, args ...any) finding {
 type doctor struct {
 	app      *app
 	certs    []*certificate // in use, where it looks from within serve
+	traces   *trace.Tracer  // likewise; nil: none
 	failures int
 	report   func(finding) error
 	err      error // of the report
@@ -84,6 +86,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	d.say("serve", d.serve(ctx))
 	d.certificates(ctx)
 	d.say("spool", d.spool())
+	d.tracing()
 	d.database(ctx, key)
 	switch {
 	case d.err != nil:

@@ -86,6 +86,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	}
 	o := a.outgoing()
 	o.Live, o.AllowAddr, o.Workers, o.Meter, o.Log = h.live, demoAddrs, a.cfg.Workers, watch, c.attemptLog(a)
+	o.Tracer = front.tracing.sending()
 	dispatcher, err := dispatch.New(db.DB, o)
 	if err != nil {
 		return err

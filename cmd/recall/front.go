@@ -29,6 +29,7 @@ type front struct {
 	spool     *receive.Spool
 	spoolDir  string
 	alerts    *alert.Watcher
+	tracing   tracing
 	stopping  atomic.Bool // the signal has come: whoever shares callbacks out should look for another place
 
 	secure       bool   // the admin UI is reached over TLS

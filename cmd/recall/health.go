@@ -99,7 +99,7 @@ func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Stopping bool      `json:"stopping"`
 		Checks   []finding `json:"checks"`
 	}{State: "ok", Version: version(), Ready: d.front.ready(ctx) == nil, Stopping: d.front.stopping.Load()}
-	look := &doctor{app: d.app, certs: d.certs, report: func(f finding) error {
+	look := &doctor{app: d.app, certs: d.certs, traces: d.front.tracing.Tracer, report: func(f finding) error {
 		said.State = worse(said.State, f.State)
 		said.Checks = append(said.Checks, f)
 		return nil
@@ -107,6 +107,7 @@ func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	look.say("data folder", look.dataFolder())
 	look.certificates(ctx)
 	look.say("spool", look.spool())
+	look.tracing()
 	if h := d.front.engine.Load(); h != nil {
 		look.examine(ctx, h.db.DB, d.key)
 	} else {

@@ -26,7 +26,7 @@ var binary string
 
 func TestMain(m *testing.M) {
 	for _, variable := range os.Environ() { // a developer's own settings are none of the tests'
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "RECALL_") && name != "RECALL_POSTGRES_BIN" {
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "RECALL_") && name != "RECALL_POSTGRES_BIN" || strings.HasPrefix(name, "OTEL_") {
 			os.Unsetenv(name)
 		}
 	}

@@ -54,7 +54,7 @@ func plant(t *testing.T, s plenigo.Sample, n int) plenigo.Sample {
 
 var markers = regexp.MustCompile(`(?i).{0,80}marker-[0-9a-z]+.{0,40}`)
 
-// TestNoValueLeavesTheEvents: values of payloads and headers are in no log, metric, error page, redirect, job or entry of
+// TestNoValueLeavesTheEvents: values of payloads and headers are in no log, metric, trace, error page, redirect, job or entry of
 // the audit list, whatever happens to their events: a destination that fails and says them back, a database that goes away, a redispatch,
 // an export, a page that is not there.
 func TestNoValueLeavesTheEvents(t *testing.T) {
@@ -68,7 +68,8 @@ func TestNoValueLeavesTheEvents(t *testing.T) {
 	t.Cleanup(crm.Close)
 	dir := dataDir(t)
 	const token = "a-token-for-the-metrics"
-	s := serve(t, dir, []string{"RECALL_LOG_LEVEL=debug", "RECALL_EGRESS_ALLOW=127.0.0.0/8", "RECALL_METRICS_TOKEN=" + token})
+	traces := newCollector(t)
+	s := serve(t, dir, append(traces.env(), "RECALL_LOG_LEVEL=debug", "RECALL_EGRESS_ALLOW=127.0.0.0/8", "RECALL_METRICS_TOKEN="+token))
 	db := s.store()
 	match := ""
 	if err := db.CreateDestination(t.Context(), &store.Destination{
@@ -155,6 +156,7 @@ func TestNoValueLeavesTheEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.stop()
+	look("the traces", traces.all())
 	look("the log", []byte(s.errs.String()))
 	look("standard output", []byte(s.out.String()))
 	if seen.Len() < 10_000 {

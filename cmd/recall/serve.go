@@ -71,9 +71,15 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	defer endWork()
 	stop := stopper(a.log, a.cfg.ShutdownGrace)
 
-	front := &front{pagesEnd: make(chan struct{}), secure: g.secure(), metricsToken: a.cfg.MetricsToken, log: a.log}
+	tracing, err := a.openTraces(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop("traces", tracing.close)
+
+	front := &front{pagesEnd: make(chan struct{}), secure: g.secure(), metricsToken: a.cfg.MetricsToken, log: a.log, tracing: tracing}
 	spool, err := receive.OpenSpool(receive.SpoolOptions{
-		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Log: a.log,
+		Dir: a.spoolDir(), Key: key, Recorder: front, MaxBytes: a.cfg.SpoolMax, MaxAge: a.cfg.SpoolMaxAge, Tracer: tracing.receiving(), Log: a.log,
 	})
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 	front.spool, front.spoolDir = spool, a.spoolDir()
 	tally := receive.NewTally(front, nil)
 	front.receiver, err = receive.NewHandler(receive.Options{
-		Recorder: front, Sources: front, Spool: spool, Tally: tally, Meter: watch, Ping: front.ping, MaxBody: a.cfg.MaxBody,
+		Recorder: front, Sources: front, Spool: spool, Tally: tally, Meter: watch, Tracer: tracing.receiving(), Ping: front.ping, MaxBody: a.cfg.MaxBody,
 		RatePerSource: a.cfg.RatePerSource, RatePerAddress: a.cfg.RatePerAddress, RejectedPerHour: a.cfg.RejectedPerHour,
 		TrustedProxies: a.cfg.TrustedProxies, Log: a.log,
 	})

@@ -142,7 +142,7 @@ func (s *server) renderAudit(w http.ResponseWriter, r *http.Request, q auditQuer
 	v := auditListView{page: s.newPage(r, "Audit"), Query: q, Nouns: auditNouns, Checked: checked}
 	v.Narrowed = q != auditQuery{Before: q.Before}
 	if q.Action != "" && !slices.ContainsFunc(v.Nouns, func(c choice) bool { return c.Value == q.Action }) {
-		v.Nouns = append(slices.Clone(v.Nouns), choice{q.Action, auditWords(q.Action)})
+		v.Nouns = append(slices.Clone(v.Nouns), choice{q.Action, plainText(auditWords(cut(q.Action, 100)))})
 	}
 	if len(entries) > shownAudit {
 		entries = entries[:shownAudit]

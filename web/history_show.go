@@ -97,7 +97,7 @@ type historyRow struct {
 func (s *server) entityShow(w http.ResponseWriter, r *http.Request) error {
 	key := store.EntityKey{Type: asciiUpper(r.PathValue("type")), ID: r.PathValue("id")}
 	kind, _ := typeWords(key.Type, "")
-	v := historyView{page: s.newPage(r, cut(kind+" "+key.ID, 100)), Kind: kind, ID: key.ID}
+	v := historyView{page: s.newPage(r, cut(kind+" "+key.ID, 100)), Kind: plainText(cut(kind, 100)), ID: key.ID}
 	if key.Type == "CUSTOMER" {
 		v.CustomerURL = customerURL(key.ID)
 	}

@@ -10,12 +10,19 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
 	"recall/store"
 )
+
+func init() { tabTime = 30 * time.Minute }
+
+func asItIs(plain string) string { return plain }
+
+var plainDress = dress{asItIs, asItIs, asItIs}
 
 // TestScreenshots takes a picture of every page, in both themes and at both widths, for people to look through after a change.
 // A page that is not in the list fails it. `make screenshots` runs it.
@@ -26,7 +33,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	must(t, os.MkdirAll(folder, 0o755))
 	full, empty := newSite(t), newSite(t)
-	pages := full.furnish(t)
+	pages := full.furnish(t, plainDress)
 	full.addUser(t, "root", store.RoleAdmin)
 	full.addUser(t, "vera", store.RoleViewer)
 	empty.addUser(t, "root", store.RoleAdmin)

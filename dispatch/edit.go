@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -27,18 +26,7 @@ func (d *Dispatcher) SendEdited(ctx context.Context, edit store.Edit) (*store.Ed
 	if err := edit.Validate(); err != nil {
 		return nil, err
 	}
-	event, err := d.db.FindEvent(ctx, edit.EventID)
-	if err != nil {
-		return nil, err
-	}
-	accepted, err := d.db.AcceptedNow(ctx, event)
-	if err != nil {
-		return nil, err
-	}
-	if !accepted {
-		return nil, fmt.Errorf("event %s: %w", edit.EventID, ErrRejected)
-	}
-	destination, err := d.db.FindDestination(ctx, edit.Destination)
+	event, destination, err := d.find(ctx, edit.EventID, edit.Destination)
 	if err != nil {
 		return nil, err
 	}

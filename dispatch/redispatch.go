@@ -68,18 +68,7 @@ var ErrNoReason = errors.New("sending an older state over a newer one takes a re
 // it is resumed; to a broken one it is tried once at once, which shows whether the destination is back (StandstillWords). Where newer events of the entity exist, it is a
 // *StaleError, unless the wish is to send it anyway, with a reason (ErrNoReason).
 func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store.Delivery, error) {
-	event, err := d.db.FindEvent(ctx, r.EventID)
-	if err != nil {
-		return nil, err
-	}
-	accepted, err := d.db.AcceptedNow(ctx, event)
-	if err != nil {
-		return nil, err
-	}
-	if !accepted {
-		return nil, fmt.Errorf("event %s: %w", r.EventID, ErrRejected)
-	}
-	destination, err := d.db.FindDestination(ctx, r.Destination)
+	event, destination, err := d.find(ctx, r.EventID, r.Destination)
 	if err != nil {
 		return nil, err
 	}
@@ -121,4 +110,24 @@ func (d *Dispatcher) Redispatch(ctx context.Context, r store.Redispatch) (*store
 		return nil, fmt.Errorf("redispatching event %s to %q: %w", r.EventID, destination.Name, err)
 	}
 	return delivery, nil
+}
+
+// find returns what is to be sent, and where to. store.ErrNotFound, and ErrRejected for an event that is not accepted now.
+func (d *Dispatcher) find(ctx context.Context, id uuid.UUID, to string) (*store.Event, *store.Destination, error) {
+	event, err := d.db.FindEvent(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	accepted, err := d.db.AcceptedNow(ctx, event)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !accepted {
+		return nil, nil, fmt.Errorf("event %s: %w", id, ErrRejected)
+	}
+	destination, err := d.db.FindDestination(ctx, to)
+	if err != nil {
+		return nil, nil, err
+	}
+	return event, destination, nil
 }

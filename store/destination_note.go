@@ -1,9 +1,7 @@
 package store
 
 import (
-	"maps"
 	"net/url"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -14,36 +12,14 @@ import (
 // is a destination that was added. Of secret headers it tells the names, of signing secrets when they were made and end, of
 // the URL all but its query; where only a hidden value changed, it tells that.
 func DestinationChanges(before, after *Destination) map[string]any {
-	was, is := before.noted(), after.noted()
-	changes := map[string]any{}
-	for name, value := range is {
-		if before == nil {
-			changes[name] = value
-		} else if !reflect.DeepEqual(was[name], value) {
-			changes[name] = map[string]any{"before": was[name], "after": value}
-		}
-	}
 	if before == nil {
-		return changes
+		return after.noted()
 	}
-	var replaced []string
-	old, now := before.hidden(), after.hidden()
-	for _, name := range slices.Sorted(maps.Keys(now)) {
-		if value, there := old[name]; there && value != now[name] {
-			replaced = append(replaced, name)
-		}
-	}
-	if len(replaced) > 0 {
-		changes["replaced"] = replaced
-	}
-	return changes
+	return settingChanges(before.noted(), after.noted(), before.hidden(), after.hidden())
 }
 
 // noted are a destination's settings without anything secret, as JSON takes them.
 func (d *Destination) noted() map[string]any {
-	if d == nil {
-		return nil
-	}
 	n := *d
 	n.normalize()
 	match := any(nil)

@@ -12,28 +12,34 @@ import (
 // is a source that was added. Of secrets it tells names and validity, of basic authentication the user, of header pairs
 // the names; where only a hidden value changed, it tells that.
 func SourceChanges(before, after *Source) map[string]any {
-	was, is := before.noted(), after.noted()
+	if before == nil {
+		return after.noted()
+	}
+	return settingChanges(before.noted(), after.noted(), before.hidden(), after.hidden())
+}
+
+// settingChanges are the settings that differ, before and after, and the names of hidden values that were replaced.
+func settingChanges(was, is map[string]any, wasHidden, isHidden map[string]string) map[string]any {
 	changes := map[string]any{}
 	for name, value := range is {
-		if before == nil {
-			changes[name] = value
-		} else if !reflect.DeepEqual(was[name], value) {
+		if !reflect.DeepEqual(was[name], value) {
 			changes[name] = map[string]any{"before": was[name], "after": value}
 		}
 	}
-	if before != nil {
-		if replaced := hiddenChanges(before, after); len(replaced) > 0 {
-			changes["replaced"] = replaced
+	var replaced []string
+	for _, name := range slices.Sorted(maps.Keys(isHidden)) {
+		if value, there := wasHidden[name]; there && value != isHidden[name] {
+			replaced = append(replaced, name)
 		}
+	}
+	if len(replaced) > 0 {
+		changes["replaced"] = replaced
 	}
 	return changes
 }
 
 // noted are a source's settings without anything secret, as JSON takes them.
 func (s *Source) noted() map[string]any {
-	if s == nil {
-		return nil
-	}
 	basic := any(nil)
 	if s.Basic != nil {
 		basic = s.Basic.User
@@ -52,18 +58,6 @@ func (s *Source) noted() map[string]any {
 		"late_window": s.LateWindow.String(), "scheme": s.Scheme.String(), "secrets": secrets, "basic_user": basic,
 		"headers": headers, "expected_types": append([]string{}, s.ExpectedTypes...),
 	}
-}
-
-// hiddenChanges names what kept its name and has another value.
-func hiddenChanges(before, after *Source) []string {
-	was, is := before.hidden(), after.hidden()
-	var replaced []string
-	for _, name := range slices.Sorted(maps.Keys(is)) {
-		if value, there := was[name]; there && value != is[name] {
-			replaced = append(replaced, name)
-		}
-	}
-	return replaced
 }
 
 // hidden are a source's secret values by what they are.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 )
 
 // EndedAttempt is an attempt of a claimed delivery that has ended, and where the delivery stands now.
@@ -91,6 +92,7 @@ func (db *DB) endAttempts(ctx context.Context, ended []*EndedAttempt) (failures 
 	ordered.lock(batch) // before all others, as claims do
 	attempts.queue(batch)
 	back.queue(batch)
+	queueLookAgain(batch, attempts.event, now)
 	ordered.release(batch, now)
 	queueHealth(batch, health, failures, now)
 	return failures, db.sending.SendBatch(ctx, batch).Close() // one transaction
@@ -210,7 +212,7 @@ func addHistory(ctx context.Context, tx pgx.Tx, eventID uuid.UUID, deliveries []
 	}
 	rows, err := tx.Query(ctx, `
 		SELECT delivery_id, number, started_at, coalesce(duration_ms, -1), request_url, request_header, coalesce(status, 0),
-			response_header, response_body, response_truncated, error
+			response_header, response_body, response_truncated, answer_removed_at, error
 		FROM attempts
 		WHERE event_id = $1 AND delivery_id = ANY($2)
 		ORDER BY delivery_id, number`, eventID, ids)
@@ -224,9 +226,9 @@ func addHistory(ctx context.Context, tx pgx.Tx, eventID uuid.UUID, deliveries []
 		requestHeader, responseHeader []byte
 	)
 	columns := []any{&id, &a.Number, &a.StartedAt, &millis, &a.RequestURL, &requestHeader, &a.Status,
-		&responseHeader, &a.ResponseBody, &a.ResponseTruncated, &a.Error}
+		&responseHeader, &a.ResponseBody, &a.ResponseTruncated, (*zeronull.Timestamptz)(&a.AnswerRemovedAt), &a.Error}
 	_, err = pgx.ForEachRow(rows, columns, func() (err error) {
-		a.StartedAt = a.StartedAt.UTC()
+		a.StartedAt, a.AnswerRemovedAt = a.StartedAt.UTC(), a.AnswerRemovedAt.UTC()
 		a.Duration = time.Duration(millis) * time.Millisecond
 		if a.RequestHeader, err = decodeHeader(requestHeader); err != nil {
 			return err

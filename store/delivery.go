@@ -68,6 +68,7 @@ type Attempt struct {
 	ResponseHeader    http.Header
 	ResponseBody      []byte // bounded
 	ResponseTruncated bool
+	AnswerRemovedAt   time.Time // when retention took header and body of the answer away; zero: it did not
 	Error             string
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 
 	"recall/verify"
 )
@@ -122,7 +123,7 @@ const mostEditedTests = 20
 // editedSelect leaves out the bodies, which a list does not show.
 const editedSelect = `
 	SELECT t.event_id, t.id, t.destination_id, coalesce(d.name, ''), t.requested_by, t.reason, t.method, t.edited, ` + "%s" + `, t.started_at,
-		coalesce(t.duration_ms, -1), t.request_url, t.request_header, coalesce(t.status, 0), t.response_header, ` + "%s" + `, t.response_truncated, t.error
+		coalesce(t.duration_ms, -1), t.request_url, t.request_header, coalesce(t.status, 0), t.response_header, ` + "%s" + `, t.response_truncated, t.answer_removed_at, t.error
 	FROM edited_tests t
 	LEFT JOIN destinations d ON d.id = t.destination_id `
 
@@ -131,11 +132,11 @@ func scanEditedTest(row pgx.CollectableRow) (*EditedTest, error) {
 	var millis int64
 	var request, response []byte
 	err := row.Scan(&t.EventID, &t.ID, &t.DestinationID, &t.Destination, &t.By, &t.Reason, &t.Method, &t.Edited, &t.Body, &t.StartedAt,
-		&millis, &t.RequestURL, &request, &t.Status, &response, &t.ResponseBody, &t.ResponseTruncated, &t.Error)
+		&millis, &t.RequestURL, &request, &t.Status, &response, &t.ResponseBody, &t.ResponseTruncated, (*zeronull.Timestamptz)(&t.AnswerRemovedAt), &t.Error)
 	if err != nil {
 		return nil, err
 	}
-	t.StartedAt, t.Duration = t.StartedAt.UTC(), time.Duration(millis)*time.Millisecond
+	t.StartedAt, t.Duration, t.AnswerRemovedAt = t.StartedAt.UTC(), time.Duration(millis)*time.Millisecond, t.AnswerRemovedAt.UTC()
 	if t.RequestHeader, err = decodeHeader(request); err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ var erasedFrom = map[string]string{
 		replays.counts replays.skipped replays.recent replays.newer_cursor replays.why`,
 	"words, steps and counts that Recall makes": `
 		alerts.kind alerts.subject alerts.instance alerts.words alerts.page alert_messages.title alert_messages.body alert_messages.data
-		alert_messages.error alert_state.audit_fault alert_channels.error erasure_cases.done erasure_cases.found erasure_cases.steps erasure_cases.step erasure_cases.tables
+		alert_messages.error alert_state.audit_fault retention_state.error alert_channels.error erasure_cases.done erasure_cases.found erasure_cases.steps erasure_cases.step erasure_cases.tables
 		erasure_cases.horizon erasure_cases.leftover erasure_cases.certificate erasure_instances.name erasure_spools.instance followers.cursor followers.name
 		audit_entries.action audit_checkpoints.key_id audit_checkpoints.kind settings_revision.key_id search_progress.cursor
 		river_job.args river_job.errors river_job.tags river_job.attempted_by river_job.kind river_job.metadata river_job.queue river_leader.leader_id river_leader.name

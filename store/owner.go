@@ -74,7 +74,7 @@ func (db *DB) owns(ctx context.Context) (owns bool, err error) {
 var (
 	addOnly   = []string{"audit_entries", "audit_chain", "audit_checkpoints", "events", "reverifications"}
 	undeleted = []string{"deliveries", "attempts", "edited_tests"} // changed as they go on, and never taken away
-	readOnly  = []string{"retention_removed", "retention_weeks", "goose_db_version", "river_migration", "schema_support"}
+	readOnly  = []string{"retention_removed", "retention_state", "retention_weeks", "goose_db_version", "river_migration", "schema_support"}
 	passing   = []string{"audit_pending", "commits"}                             // added and taken away, never changed
 	emptied   = []string{"search_postings", "search_segments", "search_classes"} // the search index may be made anew
 )

@@ -21,11 +21,12 @@ const (
 	RetainAccepted RetentionClass = "accepted" // verified and late events, with all that hangs on them
 	RetainRejected RetentionClass = "rejected" // rejected ones, likewise
 	RetainAttempts RetentionClass = "attempts" // attempts of deliveries, with their answers; the deliveries stay
+	RetainAnswers  RetentionClass = "answers"  // what destinations answered: headers and bodies; the attempts and their statuses stay
 	RetainAudit    RetentionClass = "audit"    // entries of the audit list; of no source
 )
 
 // RetentionClasses are all of them, in the order of showing.
-var RetentionClasses = []RetentionClass{RetainAccepted, RetainRejected, RetainAttempts, RetainAudit}
+var RetentionClasses = []RetentionClass{RetainAccepted, RetainRejected, RetainAttempts, RetainAnswers, RetainAudit}
 
 // MaxRetentionDays bounds a rule. The least is one day.
 const MaxRetentionDays = 36500
@@ -98,7 +99,7 @@ func retentionRules(ctx context.Context, q querier) (RetentionRules, error) {
 // note gets what was before and after. It holds from the next run on.
 func (db *DB) SetRetention(ctx context.Context, source int64, class RetentionClass, days *int, note AuditEntry) error {
 	if !slices.Contains(RetentionClasses, class) {
-		return fmt.Errorf("there is no class %.40q to be kept for a time; there are accepted, rejected, attempts and audit", class)
+		return fmt.Errorf("there is no class %.40q to be kept for a time; there are accepted, rejected, attempts, answers and audit", class)
 	}
 	if class == RetainAudit && source != 0 {
 		return fmt.Errorf("the audit list is one of all sources: how long it is kept cannot be set for one")

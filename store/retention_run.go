@@ -16,7 +16,8 @@ import (
 const (
 	lockRetentionRun     = lockRetention + 1
 	retentionBatch       = 2000            // rows looked at, or deleted, in one transaction
-	retentionAgain       = 24 * time.Hour  // when weeks are looked at again in which something was kept back
+	retentionAgain       = 24 * time.Hour  // when weeks are looked at again in which something was kept back, or came late
+	retentionLate        = 8 * day         // after its end a week is looked at again for what comes out of a spool
 	retentionPatience    = 5 * time.Minute // of one run by itself; the next goes on
 	openDeliveries       = `('pending', 'sending', 'waiting')`
 	retentionTransaction = `SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '30s'`
@@ -61,8 +62,8 @@ type retention struct {
 }
 
 func (db *DB) runRetention(ctx context.Context, actor string, until time.Time) error {
-	r := &retention{DB: db, actor: actor, until: until, now: db.Now().UTC()}
-	mine, err := db.alone(ctx, lockRetentionRun, r.run)
+	r := &retention{DB: db, actor: actor, until: until, now: db.Now().UTC().Truncate(time.Microsecond)}
+	mine, err := db.alone(ctx, lockRetentionRun, func(ctx context.Context) error { return r.remember(ctx, r.run(ctx)) })
 	if err == nil && !mine {
 		return ErrRetentionRuns
 	}
@@ -75,7 +76,7 @@ func (r *retention) run(ctx context.Context) error {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
 	defer conn.Release()
-	for _, step := range []func(context.Context, *pgxpool.Conn) error{r.finish, r.read, r.weeks, r.attempts, r.audit, r.search} {
+	for _, step := range []func(context.Context, *pgxpool.Conn) error{r.finish, r.read, r.weeks, r.attempts, r.answers, r.audit, r.search} {
 		if err := step(ctx, conn); err != nil {
 			return fmt.Errorf("removing what is not to be kept any longer: %w", err)
 		}
@@ -194,12 +195,20 @@ func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass
 	}); err != nil || len(todo) == 0 {
 		return err
 	}
+	// Until the end of the sweep it stands there as to be looked at now, so that what comes meanwhile can say "once more" (queueLookAgain).
+	for d := range todo {
+		if _, err := r.OwnerPool().Exec(ctx, `
+			INSERT INTO retention_swept (week, source_id, class, again_at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (week, source_id, class) DO UPDATE SET again_at = excluded.again_at`, week, d.source, d.class, r.now); err != nil {
+			return err
+		}
+	}
 	removed, kept, err := sweeper(ctx, week, todo)
 	if removed > 0 {
 		class := "events"
 		for d := range todo {
-			if d.class == RetainAttempts {
-				class = "attempts"
+			if d.class == RetainAttempts || d.class == RetainAnswers {
+				class = string(d.class)
 			}
 		}
 		note := AuditEntry{Actor: r.actor, Action: "retention.remove", Subject: "week of " + week.Format(time.DateOnly), Detail: map[string]any{class: removed, "kept back": kept}}
@@ -211,14 +220,13 @@ func (r *retention) sweep(ctx context.Context, week time.Time, due []sourceClass
 		return err
 	}
 	again := timeOrNull(time.Time{})
-	if kept > 0 {
+	if kept > 0 || r.now.Before(week.AddDate(0, 0, 7).Add(retentionLate)) {
 		at := r.now.Add(retentionAgain)
 		again = &at
 	}
 	for d := range todo {
 		if _, err := r.OwnerPool().Exec(ctx, `
-			INSERT INTO retention_swept (week, source_id, class, again_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (week, source_id, class) DO UPDATE SET again_at = excluded.again_at`, week, d.source, d.class, again); err != nil {
+			UPDATE retention_swept SET again_at = $4 WHERE week = $1 AND source_id = $2 AND class = $3 AND again_at = $5`, week, d.source, d.class, again, r.now); err != nil {
 			return err
 		}
 	}
@@ -321,71 +329,4 @@ func (r *retention) locked(ctx context.Context, do func(tx pgx.Tx) error) error 
 		}
 		return do(tx)
 	})
-}
-
-// attempts removes those that are due; their deliveries stay, and say how they ended.
-func (r *retention) attempts(ctx context.Context, _ *pgxpool.Conn) error {
-	weeks, err := weeksOf(ctx, r.OwnerPool(), "events")
-	if err != nil {
-		return err
-	}
-	for _, week := range weeks {
-		if due, _ := r.due(week, RetainAttempts); len(due) > 0 {
-			if err := r.sweep(ctx, week, due, r.sweepAttempts); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (r *retention) sweepAttempts(ctx context.Context, week time.Time, due map[sourceClass]bool) (removed, kept int64, err error) {
-	var sources []int64
-	var untils []time.Time
-	for d := range due {
-		rule, _ := r.rules.Find(d.source, d.class)
-		sources, untils = append(sources, d.source), append(untils, rule.Until(r.now))
-	}
-	from, to := IDAt(week), IDAt(week.AddDate(0, 0, 7))
-	for {
-		if err := r.over(ctx); err != nil {
-			return removed, kept, err
-		}
-		rows, err := r.OwnerPool().Query(ctx, `SELECT event_id FROM attempts WHERE event_id >= $1 AND event_id < $2 ORDER BY event_id LIMIT $3`, from, to, retentionBatch)
-		if err != nil {
-			return removed, kept, err
-		}
-		ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-		if err != nil || len(ids) == 0 {
-			return removed, kept, err
-		}
-		last := ids[len(ids)-1]
-		var gone, left int64
-		err = r.locked(ctx, func(tx pgx.Tx) error {
-			return tx.QueryRow(ctx, `
-				WITH mine AS (
-					SELECT a.event_id, a.delivery_id, a.number, e.source_id, a.started_at < due.until
-						AND NOT EXISTS (SELECT FROM retention_hold_events h WHERE h.event_id = a.event_id)
-						AND NOT EXISTS (SELECT FROM deliveries d WHERE d.event_id = a.event_id AND d.event_id BETWEEN $1 AND $2 AND d.state IN `+openDeliveries+`) AS free
-					FROM attempts a
-					JOIN events e ON e.id = a.event_id AND e.id BETWEEN $1 AND $2
-					JOIN unnest($3::bigint[], $4::timestamptz[]) AS due (source_id, until) ON due.source_id = e.source_id
-					WHERE a.event_id BETWEEN $1 AND $2
-				), gone AS (
-					DELETE FROM attempts a USING mine m
-					WHERE m.free AND (a.event_id, a.delivery_id, a.number) = (m.event_id, m.delivery_id, m.number) AND a.event_id BETWEEN $1 AND $2
-					RETURNING m.source_id
-				), noted AS (
-					INSERT INTO retention_removed AS r (week, source_id, class, rows, first_at, last_at)
-					SELECT $5::date, source_id, 'attempts', count(*), $6::timestamptz, $6 FROM gone GROUP BY source_id
-					ON CONFLICT (week, source_id, class) DO UPDATE SET rows = r.rows + excluded.rows, last_at = excluded.last_at
-				)
-				SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM mine WHERE NOT free)`, from, last, sources, untils, week, r.now).Scan(&gone, &left)
-		})
-		removed, kept = removed+gone, kept+left
-		if err != nil || len(ids) < retentionBatch {
-			return removed, kept, err
-		}
-		from = nextID(last)
-	}
 }

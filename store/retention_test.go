@@ -234,6 +234,172 @@ func TestRetentionOfAttemptsAndAudit(t *testing.T) {
 	}
 }
 
+// What destinations answered goes by a rule of its own: the attempts stay, with their statuses, and say when their answers went.
+func TestRetentionOfAnswers(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	now := noon
+	db.Now = func() time.Time { return now }
+	shop, club := newSource(t, db, "shop"), newSource(t, db, "club")
+	old := noon.AddDate(0, 0, -60)
+	n := 0
+	add := func(s *store.Source, state string) *store.Event {
+		n++
+		e := arrived(old, fmt.Sprint(n), of(s))
+		record(t, db, e)
+		hangOn(t, db, e, state)
+		return e
+	}
+	of, open, held, foreign := add(shop, "succeeded"), add(shop, "waiting"), add(shop, "succeeded"), add(club, "succeeded")
+	_, err := db.Pool().Exec(t.Context(), `UPDATE attempts SET status = 200, response_header = $1, response_body = $2, response_truncated = true`, []byte("X-Back: 48213\r\n"), []byte("thanks, 48213"))
+	must(t, err)
+	test := &store.EditedTest{EventID: of.ID, ID: uuid.Must(uuid.NewV7()), By: "anna", Reason: "why", Method: "POST", Attempt: store.Attempt{StartedAt: old, RequestHeader: map[string][]string{}}}
+	must(t, db.BeginEditedTest(t.Context(), test))
+	test.Status, test.ResponseBody = 201, []byte("thanks, 48213")
+	must(t, db.EndEditedTest(t.Context(), test))
+	must(t, db.PlaceHold(t.Context(), &store.Hold{Reason: "case 7", PlacedBy: "anna"}, filter.Filter{}, held.ID, store.AuditEntry{Actor: "anna"}))
+	setRetention(t, db, shop.ID, store.RetainAnswers, days(20))
+
+	if state, err := db.RetentionState(t.Context()); err != nil || !state.EndedAt.IsZero() || !state.Late(now) {
+		t.Errorf("before the first run: %+v, %v", state, err)
+	}
+	rules, err := db.RetentionRules(t.Context())
+	must(t, err)
+	_, err = db.Pool().Exec(t.Context(), `ANALYZE attempts_2026w01`)
+	must(t, err)
+	rollup(t, db, verify.Cause(""))
+	due := func() map[string]int64 {
+		t.Helper()
+		p, err := db.PreviewRetention(t.Context(), rules)
+		must(t, err)
+		rows := map[string]int64{}
+		for _, d := range p.List {
+			if d.Class == store.RetainAnswers && !d.Until.IsZero() {
+				rows[fmt.Sprint(d.SourceID)] = d.Rows
+			}
+		}
+		return rows
+	}
+	if got := due(); got[fmt.Sprint(shop.ID)] != 3 || len(got) != 1 {
+		t.Errorf("preview %v, want 3 of the one source", got)
+	}
+	must(t, db.RunRetention(t.Context(), "anna"))
+	answers := func(e *store.Event) (bodies int, removed time.Time) {
+		t.Helper()
+		list, err := db.ListDeliveries(t.Context(), e.ID)
+		must(t, err)
+		for _, d := range list {
+			for _, a := range d.History {
+				if a.ResponseBody != nil || a.ResponseHeader != nil || a.ResponseTruncated {
+					bodies++
+				}
+				if a.Status != 0 && !a.AnswerRemovedAt.IsZero() {
+					removed = a.AnswerRemovedAt
+				}
+			}
+		}
+		return bodies, removed
+	}
+	if n, removed := answers(of); n != 0 || !removed.Equal(noon) {
+		t.Errorf("the answer is there still, or the attempt does not say when it went: %d, %s", n, removed)
+	}
+	for name, e := range map[string]*store.Event{"on its way": open, "held": held, "of a source without a rule": foreign} {
+		if n, removed := answers(e); n != 1 || !removed.IsZero() {
+			t.Errorf("%s: the answer is gone", name)
+		}
+	}
+	if test, err = db.FindEditedTest(t.Context(), of.ID, test.ID); err != nil || test.ResponseBody != nil || test.Status != 201 || !test.AnswerRemovedAt.Equal(noon) {
+		t.Errorf("the answer to a test: %+v, %v", test, err)
+	}
+	if count(t, db, "attempts") != 4 {
+		t.Error("attempts went with their answers")
+	}
+	entries, err := db.FindAudit(t.Context(), store.AuditQuery{Action: "retention.remove"})
+	must(t, err)
+	if len(entries) != 1 || fmt.Sprint(entries[0].Detail) != "map[answers:2 kept back:2]" {
+		t.Errorf("audit %+v", entries)
+	}
+	var left int64
+	must(t, db.Pool().QueryRow(t.Context(), `SELECT rows FROM retention_removed WHERE class = 'answers' AND week = '2025-12-29' AND source_id = $1`, shop.ID).Scan(&left))
+	if left != 2 {
+		t.Errorf("%d counted, want 2", left)
+	}
+	if state, err := db.RetentionState(t.Context()); err != nil || !state.DoneAt.Equal(noon) || state.Error != "" || state.Late(now) {
+		t.Errorf("after a run: %+v, %v", state, err)
+	}
+
+	// What is answered when such an event is sent again later goes in its time, too.
+	must(t, db.ReleaseHold(t.Context(), 1, "over", store.AuditEntry{Actor: "anna"}))
+	_, err = db.Pool().Exec(t.Context(), `UPDATE deliveries SET state = 'succeeded'`)
+	must(t, err)
+	must(t, db.RunRetention(t.Context(), "anna"))
+	var again int
+	must(t, db.Pool().QueryRow(t.Context(), `SELECT count(*) FROM retention_swept WHERE class = 'answers' AND again_at IS NOT NULL`).Scan(&again))
+	if n, _ := answers(held); n != 0 || again != 0 {
+		t.Fatalf("what was kept back did not go: %d, to be looked at again: %d", n, again)
+	}
+	list, err := db.ListDeliveries(t.Context(), of.ID)
+	must(t, err)
+	sent := &store.EndedAttempt{Delivery: list[0], State: store.DeliverySucceeded, Attempt: &store.Attempt{Number: 2, StartedAt: now, RequestHeader: map[string][]string{}, Status: 200, ResponseBody: []byte("again")}}
+	if _, errs := db.EndAttempts(t.Context(), []*store.EndedAttempt{sent}); errs[0] != nil {
+		t.Fatal(errs)
+	}
+	now = noon.AddDate(0, 0, 2)
+	must(t, db.RunRetention(t.Context(), "anna"))
+	if n, _ := answers(of); n != 1 {
+		t.Error("an answer of two days ago went by a rule of 20 days")
+	}
+	now = noon.AddDate(0, 0, 40)
+	must(t, db.RunRetention(t.Context(), "anna"))
+	if n, _ := answers(of); n != 0 {
+		t.Error("what was answered after the week was looked at stays for ever")
+	}
+}
+
+// Whether anything was decided on, and whether runs come to their ends, is told.
+func TestRetentionTellsHowItStands(t *testing.T) {
+	t.Parallel()
+	db := storetest.New(t)
+	db.Now = func() time.Time { return noon }
+	shop, club := newSource(t, db, "shop"), newSource(t, db, "club")
+	undecided := func() string {
+		t.Helper()
+		rules, err := db.RetentionRules(t.Context())
+		must(t, err)
+		return fmt.Sprint(rules.Undecided([]*store.Source{shop, club}))
+	}
+	for _, step := range []struct {
+		name   string
+		source int64
+		class  store.RetentionClass
+		days   *int
+		want   string
+	}{
+		{"one of two sources", shop.ID, store.RetainAccepted, days(30), "[accepted rejected audit]"},
+		{"each source", club.ID, store.RetainAccepted, days(0), "[rejected audit]"},
+		{"for ever is said, too", 0, store.RetainRejected, days(0), "[audit]"},
+		{"the audit list", 0, store.RetainAudit, days(400), "[]"},
+		{"taken back", club.ID, store.RetainAccepted, nil, "[accepted]"},
+	} {
+		setRetention(t, db, step.source, step.class, step.days)
+		if got := undecided(); got != step.want {
+			t.Errorf("%s: undecided %s, want %s", step.name, got, step.want)
+		}
+	}
+	if got := fmt.Sprint(store.RetentionRules(nil).Undecided(nil)); got != "[accepted rejected audit]" {
+		t.Errorf("without sources and rules: %s", got)
+	}
+	record(t, db, arrived(noon.AddDate(0, 0, -60), "x", of(shop)))
+	_, err := db.Pool().Exec(t.Context(), `ALTER TABLE retention_swept RENAME TO elsewhere`)
+	must(t, err)
+	if err := db.RunRetention(t.Context(), "anna"); err == nil {
+		t.Fatal("it ran without its table")
+	}
+	if state, err := db.RetentionState(t.Context()); err != nil || !state.EndedAt.Equal(noon) || !state.DoneAt.IsZero() || !strings.Contains(state.Error, "retention_swept") {
+		t.Errorf("after a failed run: %+v, %v", state, err)
+	}
+}
+
 // A run that ends between deciding on a week and its last partition is gone on from, wherever it ended; and nobody who writes
 // meanwhile is stopped.
 func TestRetentionGoesOnAfterACrash(t *testing.T) {

@@ -60,7 +60,7 @@ type eventDetail struct {
 	Verification    []stepJSON           `json:"verification" doc:"Each check, in words."`
 	Why             *whyJSON             `json:"why,omitempty" doc:"Of one that was rejected or late: the most likely cause by today's settings; left out where there is nothing to look at."`
 	Reverifications []reverificationJSON `json:"reverifications"`
-	Holds           []holdJSON           `json:"holds" doc:"What keeps it whatever the rules of retention say."`
+	Holds           []store.HoldJSON     `json:"holds" doc:"What keeps it whatever the rules of retention say."`
 	DeliveryList    []deliveryJSON       `json:"delivery_list" doc:"Oldest first."`
 }
 
@@ -232,7 +232,7 @@ func (s *server) eventShow(ctx context.Context, in *EventPath) (*body[eventDetai
 	}
 	v := eventDetail{
 		EventJSON: summary.JSON(), AcceptedNow: summary.AcceptedNow(), UnexpectedType: e.UnexpectedType, ChangedAt: orNull(e.Envelope.ChangedAt),
-		Customers: []customerJSON{}, Reverifications: []reverificationJSON{}, Holds: []holdJSON{},
+		Customers: []customerJSON{}, Reverifications: []reverificationJSON{}, Holds: []store.HoldJSON{},
 	}
 	if e.Sender.IsValid() {
 		v.Sender = new(e.Sender.String())
@@ -258,7 +258,7 @@ func (s *server) eventShow(ctx context.Context, in *EventPath) (*body[eventDetai
 		return nil, err
 	}
 	for i := range holds {
-		v.Holds = append(v.Holds, newHoldJSON(&holds[i]))
+		v.Holds = append(v.Holds, holds[i].JSON())
 	}
 	if v.DeliveryList, err = s.deliveries(ctx, e.ID); err != nil {
 		return nil, err

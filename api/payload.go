@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -167,6 +168,7 @@ type attemptDetail struct {
 	ResponseHeaders http.Header `json:"response_headers"`
 	ResponseBody    string      `json:"response_body"`
 	Truncated       bool        `json:"truncated" doc:"The rest of the answer was not kept."`
+	AnswerRemovedAt *time.Time  `json:"answer_removed_at" doc:"When retention took the answer's headers and body away; null: it did not."`
 }
 
 type attemptList struct {
@@ -198,7 +200,7 @@ func (s *server) eventAttempts(ctx context.Context, in *attemptsInput) (*body[at
 		if err != nil {
 			return nil, err
 		}
-		list.Attempts = append(list.Attempts, attemptDetail{newAttemptJSON(a), sent.Headers, got.Headers, strings.ToValidUTF8(string(got.Body), "�"), a.ResponseTruncated})
+		list.Attempts = append(list.Attempts, attemptDetail{newAttemptJSON(a), sent.Headers, got.Headers, strings.ToValidUTF8(string(got.Body), "�"), a.ResponseTruncated, orNull(a.AnswerRemovedAt)})
 	}
 	return answer(list)
 }

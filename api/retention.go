@@ -3,10 +3,8 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -14,49 +12,8 @@ import (
 	"recall/store"
 )
 
-// RetentionJSON is for how long things of a class are kept.
-type RetentionJSON struct {
-	Source *string              `json:"source" doc:"Slug; null: every source without a rule of its own."`
-	Class  store.RetentionClass `json:"class" enum:"accepted,rejected,attempts,audit"`
-	Days   *int                 `json:"days" doc:"null: for ever."`
-}
-
-type retentionStatus struct {
-	Rules []RetentionJSON `json:"rules" doc:"That were set; what has none is kept for ever."`
-}
-
-// dueJSON is what the next run would remove.
-type dueJSON struct {
-	RetentionJSON
-	Until *time.Time `json:"until" doc:"What is older is due; null: nothing is."`
-	Rows  int64      `json:"rows" doc:"That would go."`
-	Held  int64      `json:"held" doc:"Due, and kept by holds."`
-	About bool       `json:"about" doc:"rows is an estimate."`
-}
-
-type retentionPreview struct {
-	Due       []dueJSON  `json:"due"`
-	Open      int64      `json:"open" doc:"Due events that are kept because a delivery of theirs is open; not taken off rows."`
-	CountedAt *time.Time `json:"counted_at" doc:"How recent the counts are."`
-}
-
-type holdJSON struct {
-	ID         int64      `json:"id"`
-	Filter     string     `json:"filter" doc:"Empty where one event was named."`
-	Reason     string     `json:"reason"`
-	Events     int        `json:"events"`
-	PlacedBy   string     `json:"placed_by"`
-	PlacedAt   time.Time  `json:"placed_at"`
-	ReleasedBy string     `json:"released_by"`
-	ReleasedAt *time.Time `json:"released_at" doc:"null: it holds."`
-}
-
-func newHoldJSON(h *store.Hold) holdJSON {
-	return holdJSON{h.ID, h.Filter, h.Reason, h.Events, h.PlacedBy, h.PlacedAt.UTC(), h.ReleasedBy, orNull(h.ReleasedAt)}
-}
-
 type holdList struct {
-	Holds []holdJSON `json:"holds"`
+	Holds []store.HoldJSON `json:"holds"`
 }
 
 func (s *server) retentionOperations() {
@@ -68,55 +25,12 @@ func (s *server) retentionOperations() {
 	add(s, operation{id: "hold-release", method: http.MethodPost, path: "/retention/holds/{id}/release", need: store.RightSettings, status: http.StatusNoContent, summary: "End a hold", fails: []int{404}}, s.holdRelease)
 }
 
-// slugs are the names of sources, removed ones too.
-func (s *server) slugs(ctx context.Context) (func(int64) *string, error) {
-	sources, err := s.DB.ListSources(ctx)
-	if err != nil {
-		return nil, err
-	}
-	known := map[int64]string{}
-	for _, source := range sources {
-		known[source.ID] = source.Slug
-	}
-	return func(id int64) *string {
-		if id == 0 {
-			return nil
-		}
-		if known[id] == "" {
-			if source, err := s.DB.FindSourceByID(ctx, id); err == nil {
-				known[id] = source.Slug
-			} else {
-				known[id] = fmt.Sprintf("source %d", id)
-			}
-		}
-		return new(known[id])
-	}, nil
+func (s *server) retentionStatus(ctx context.Context, _ *none) (*body[store.RetentionStatusJSON], error) {
+	v, err := s.DB.RetentionStatusJSON(ctx)
+	return &body[store.RetentionStatusJSON]{v}, err
 }
 
-func daysOrNull(n int) *int {
-	if n == 0 {
-		return nil
-	}
-	return &n
-}
-
-func (s *server) retentionStatus(ctx context.Context, _ *none) (*body[retentionStatus], error) {
-	rules, err := s.DB.RetentionRules(ctx)
-	if err != nil {
-		return nil, err
-	}
-	slug, err := s.slugs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := retentionStatus{Rules: []RetentionJSON{}}
-	for _, r := range rules {
-		v.Rules = append(v.Rules, RetentionJSON{slug(r.SourceID), r.Class, daysOrNull(r.Days)})
-	}
-	return answer(v)
-}
-
-func (s *server) retentionPreview(ctx context.Context, _ *none) (*body[retentionPreview], error) {
+func (s *server) retentionPreview(ctx context.Context, _ *none) (*body[store.RetentionPreviewJSON], error) {
 	rules, err := s.DB.RetentionRules(ctx)
 	if err != nil {
 		return nil, err
@@ -125,26 +39,19 @@ func (s *server) retentionPreview(ctx context.Context, _ *none) (*body[retention
 	if err != nil {
 		return nil, err
 	}
-	slug, err := s.slugs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := retentionPreview{Due: []dueJSON{}, Open: p.Open, CountedAt: orNull(p.CountedAt)}
-	for _, d := range p.List {
-		v.Due = append(v.Due, dueJSON{RetentionJSON{slug(d.SourceID), d.Class, daysOrNull(d.Days)}, orNull(d.Until), d.Rows, d.Held, d.About})
-	}
-	return answer(v)
+	v, err := s.DB.RetentionPreviewJSON(ctx, p)
+	return &body[store.RetentionPreviewJSON]{v}, err
 }
 
 func (s *server) retentionSet(ctx context.Context, in *struct {
-	Class string `path:"class" enum:"accepted,rejected,attempts,audit"`
+	Class string `path:"class" enum:"accepted,rejected,attempts,answers,audit"`
 	Body  struct {
 		ReasonBody
 		Source  string `json:"source,omitempty" maxLength:"63" doc:"Of this source; of every source that has no rule of its own where it is left out."`
 		Days    *int   `json:"days" required:"true" nullable:"true" minimum:"1" maximum:"36500" doc:"null: for ever."`
 		Inherit bool   `json:"inherit,omitempty" doc:"Take the source's own rule away, so that it follows the one of all."`
 	}
-}) (*body[retentionStatus], error) {
+}) (*body[store.RetentionStatusJSON], error) {
 	id, subject := int64(0), "all sources"
 	if in.Body.Source != "" {
 		source, err := s.DB.FindSource(ctx, in.Body.Source)
@@ -172,9 +79,9 @@ func (s *server) retentionSet(ctx context.Context, in *struct {
 
 func (s *server) holdList(ctx context.Context, _ *none) (*body[holdList], error) {
 	found, err := s.DB.ListHolds(ctx)
-	list := holdList{Holds: []holdJSON{}}
+	list := holdList{Holds: []store.HoldJSON{}}
 	for i := range found {
-		list.Holds = append(list.Holds, newHoldJSON(&found[i]))
+		list.Holds = append(list.Holds, found[i].JSON())
 	}
 	return &body[holdList]{list}, err
 }
@@ -185,7 +92,7 @@ func (s *server) holdAdd(ctx context.Context, in *struct {
 		EventID string `json:"event_id,omitempty" format:"uuid" doc:"One event, in place of a filter."`
 		Reason  string `json:"reason" minLength:"1" maxLength:"500"`
 	}
-}) (*body[holdJSON], error) {
+}) (*body[store.HoldJSON], error) {
 	b := in.Body
 	if (strings.TrimSpace(b.Filter) == "") == (b.EventID == "") {
 		return nil, wrong("body", "a hold is on one event (event_id) or on what a filter finds; give one or the other")
@@ -208,7 +115,7 @@ func (s *server) holdAdd(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return answer(newHoldJSON(h))
+	return answer(h.JSON())
 }
 
 func (s *server) holdRelease(ctx context.Context, in *numberReason) (*none, error) {

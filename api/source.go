@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -262,4 +263,36 @@ func (s *server) findDestination(ctx context.Context, name string) (*store.Desti
 		return nil, &Problem{Status: http.StatusNotFound, Type: "not-found", Detail: "There is no destination of this name; " + Prefix + "/destinations lists them."}
 	}
 	return d, err
+}
+
+// slugs are the names of sources, removed ones too.
+func (s *server) slugs(ctx context.Context) (func(int64) *string, error) {
+	sources, err := s.DB.ListSources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := map[int64]string{}
+	for _, source := range sources {
+		known[source.ID] = source.Slug
+	}
+	return func(id int64) *string {
+		if id == 0 {
+			return nil
+		}
+		if known[id] == "" {
+			if source, err := s.DB.FindSourceByID(ctx, id); err == nil {
+				known[id] = source.Slug
+			} else {
+				known[id] = fmt.Sprintf("source %d", id)
+			}
+		}
+		return new(known[id])
+	}, nil
+}
+
+func daysOrNull(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }

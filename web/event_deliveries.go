@@ -38,6 +38,7 @@ type attemptView struct {
 	Body       []piece
 	Truncated  bool
 	BodyHidden bool
+	Removed    string // when retention took the answer away; "": it did not
 }
 
 func (v *eventView) setDeliveries(deliveries []*store.Delivery, rules *mask.Rules, reveal mask.Reveal) {
@@ -112,6 +113,9 @@ func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState
 	}
 	if a.Duration >= 0 {
 		v.Took = span(a.Duration)
+	}
+	if !a.AnswerRemovedAt.IsZero() {
+		v.Removed = exact(a.AnswerRemovedAt)
 	}
 	if !reveal.Personal {
 		v.BodyHidden = len(a.ResponseBody) > 0

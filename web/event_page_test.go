@@ -338,6 +338,11 @@ func TestAttemptsAreShown(t *testing.T) {
 	if containsSecret(text) {
 		t.Error("a cookie of the answer is shown")
 	}
+	_, err = s.db.Pool().Exec(t.Context(), `UPDATE attempts SET response_header = NULL, response_body = NULL, answer_removed_at = '2026-03-04 12:00:00Z'`)
+	must(t, err)
+	if text := v.show("/events/"+e.ID.String()).one(t, ".attempt").text(); !strings.Contains(text, "503 Service Unavailable") || !strings.Contains(text, "retention removed it at 2026-03-04 12:00:00.000 UTC") {
+		t.Errorf("an attempt whose answer retention removed says %q", text)
+	}
 	_, err = s.db.Pool().Exec(t.Context(), `UPDATE deliveries SET next_attempt_at = next_attempt_at - interval '2 hours'`)
 	must(t, err)
 	if text := v.show("/events/"+e.ID.String()).one(t, ".delivery").text(); !strings.Contains(text, "due, and waits until its destination can be sent to") || strings.Contains(text, "next attempt") {

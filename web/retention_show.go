@@ -18,13 +18,16 @@ import (
 // retentionView is the page of how long things are kept, what would go, and what is held.
 type retentionView struct {
 	page
-	Rules   []retentionRow
-	Sources []choice
-	Classes []choice
-	Open    string // events that stay though they are due, for a delivery; "" none
-	Counted string
-	Holds   []holdRow
-	May     bool
+	Rules     []retentionRow
+	Sources   []choice
+	Classes   []choice
+	Open      string // events that stay though they are due, for a delivery; "" none
+	Counted   string
+	Undecided string // what nobody has decided on; "" nothing
+	Wrong     string // why more is kept than the rules say; "" it is not
+	LastRun   string
+	Holds     []holdRow
+	May       bool
 }
 
 type retentionRow struct {
@@ -50,7 +53,7 @@ type holdRow struct {
 
 var retentionClasses = []choice{
 	{string(store.RetainAccepted), "Accepted events"}, {string(store.RetainRejected), "Rejected events"},
-	{string(store.RetainAttempts), "Attempts and their answers"}, {string(store.RetainAudit), "Audit list"},
+	{string(store.RetainAttempts), "Attempts and their answers"}, {string(store.RetainAnswers), "Answers of destinations"}, {string(store.RetainAudit), "Audit list"},
 }
 
 func retentionClassWord(class store.RetentionClass) string {
@@ -80,7 +83,12 @@ func (s *server) retentionShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	state, err := s.DB.RetentionState(ctx)
+	if err != nil {
+		return err
+	}
 	v := newRetentionView(s.newPage(r, "Retention"), rules, preview, sources, holds)
+	v.setState(rules, sources, state)
 	v.Messages = s.takeFlashes(w, r)
 	return s.render(w, r, http.StatusOK, retentionPage(v))
 }
@@ -130,6 +138,27 @@ func newRetentionView(p page, rules store.RetentionRules, preview *store.Preview
 	return v
 }
 
+// setState says what nobody has decided on, and how the last runs ended.
+func (v *retentionView) setState(rules store.RetentionRules, sources []*store.Source, state store.RetentionState) {
+	var undecided []string
+	for _, class := range rules.Undecided(sources) {
+		undecided = append(undecided, strings.ToLower(retentionClassWord(class)))
+	}
+	v.Undecided = enumerate(undecided)
+	removes := slices.ContainsFunc(rules, func(r store.RetentionRule) bool { return r.Days > 0 })
+	switch {
+	case state.Error != "":
+		v.Wrong = "The last run failed at " + exact(state.EndedAt) + ": " + sentence(state.Error)
+	case removes && state.DoneAt.IsZero():
+		v.Wrong = "No run has come to its end yet: a running recall serve, whose role owns the tables, looks every ten minutes."
+	case removes && state.Late(v.Now):
+		v.Wrong = "No run has come to its end since " + exact(state.DoneAt) + ": the log of recall serve says what hinders it, recall doctor what to do."
+	}
+	if !state.DoneAt.IsZero() {
+		v.LastRun = exact(state.DoneAt)
+	}
+}
+
 // retentionSet sets one rule.
 func (s *server) retentionSet(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
@@ -141,7 +170,7 @@ func (s *server) retentionSet(w http.ResponseWriter, r *http.Request) error {
 	}
 	class := store.RetentionClass(r.PostForm.Get("class"))
 	if !slices.Contains(store.RetentionClasses, class) {
-		return mistake("Say of what: accepted or rejected events, attempts, or the audit list.")
+		return mistake("Say of what: accepted or rejected events, attempts, answers, or the audit list.")
 	}
 	id, subject := int64(0), "all sources"
 	if slug := r.PostForm.Get("source"); slug != "" {

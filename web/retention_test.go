@@ -28,7 +28,7 @@ func TestRetentionPages(t *testing.T) {
 			break
 		}
 	}
-	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "for ever") || strings.Contains(text, "Set a rule") {
+	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "for ever") || strings.Contains(text, "Set a rule") || !strings.Contains(text, "Nobody has said for how long accepted events, rejected events and audit list are kept") {
 		t.Errorf("a viewer sees %s", text)
 	}
 	for path, form := range map[string]url.Values{
@@ -72,7 +72,13 @@ func TestRetentionPages(t *testing.T) {
 	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "30 days") || !strings.Contains(text, "1 is kept by holds") {
 		t.Errorf("the page says %s", text)
 	}
+	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "No run has come to its end yet") {
+		t.Errorf("before the first run the page says %s", text)
+	}
 	must(t, s.db.RunRetention(t.Context(), "recall"))
+	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "All that was due was last removed at") {
+		t.Errorf("after it the page says %s", text)
+	}
 	if a := viewer.get(eventURL(due.ID)); a.StatusCode != http.StatusGone || !strings.Contains(a.body, "retention removed 1 accepted events, on "+time.Now().UTC().Format(time.DateOnly)) {
 		t.Errorf("removed: %s %s", a.Status, a.page().one(t, "main").text())
 	}

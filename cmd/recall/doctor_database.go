@@ -71,6 +71,7 @@ func (d *doctor) examine(ctx context.Context, db *store.DB, key seal.Key) {
 	d.say("overdue", d.overdue(ctx, db))
 	d.say("sources", d.sources(ctx, db))
 	d.say("alerts", alertChannels(ctx, db))
+	d.say("retention", d.retention(ctx, db))
 	d.say("switch-off", d.switchOff(ctx, db))
 }
 

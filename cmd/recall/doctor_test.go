@@ -123,6 +123,13 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 			}
 		}
 	}
+	retain := func(days string) func(*house, string) {
+		return func(h *house, _ string) {
+			for _, class := range []string{"accepted", "rejected", "audit"} {
+				h.run("", "retention", "set", class, days).want(h.t, 0)
+			}
+		}
+	}
 	add := func(h *house, slug string, more ...string) {
 		h.run(testSecret, append([]string{"source", "add", "--slug", slug, "--name", "Shop"}, more...)...).want(h.t, 0)
 	}
@@ -154,6 +161,22 @@ func TestDoctorSaysWhatIsWrong(t *testing.T) {
 		{"an old delivery", func(h *house, dir string) { openDelivery(h, time.Now().Add(-2*time.Hour), "active") }, "deliveries", "warn", "for the destination crm", "see its attempts", nil},
 		{"a paused destination", func(h *house, dir string) { openDelivery(h, time.Now().Add(-2*time.Hour), "paused") }, "deliveries", "warn", "for the destination crm, which is paused", "recall destination resume crm", nil},
 		{"a new delivery", func(h *house, dir string) { openDelivery(h, time.Now(), "active") }, "deliveries", "ok", "for the destination crm", "", nil},
+		{"no rule of retention", nil, "retention", "warn", "no rule is set: everything is kept for ever, personal data too", "data protection officer", nil},
+		{"some rules of retention", func(h *house, dir string) {
+			h.run("", "retention", "set", "accepted", "400d").want(h.t, 0)
+			h.run("", "retention", "run").want(h.t, 0)
+		}, "retention", "warn", "nobody has said for how long: rejected, audit", "data protection officer", nil},
+		{"for ever, and meant", retain("ever"), "retention", "ok", "everything is kept for ever, as somebody said", "", nil},
+		{"rules that were never carried out", retain("400d"), "retention", "warn", "no run has come to its end yet", "recall retention run", nil},
+		{"rules that are carried out", func(h *house, dir string) { retain("400d")(h, dir); h.run("", "retention", "run").want(h.t, 0) }, "retention", "ok", "by 3 rules; all that was due was removed at", "", nil},
+		{"rules that were carried out once", func(h *house, dir string) {
+			retain("400d")(h, dir)
+			sql(`UPDATE retention_state SET ended_at = now() - interval '2 days', done_at = now() - interval '2 days'`)(h, dir)
+		}, "retention", "warn", "no run has come to its end since", "RECALL_DATABASE_OWNER_URL", nil},
+		{"a run that failed", func(h *house, dir string) {
+			retain("400d")(h, dir)
+			sql(`UPDATE retention_state SET ended_at = now(), error = 'dropping events_2026w01: no room'`)(h, dir)
+		}, "retention", "warn", "so that more is kept than the rules say: dropping events_2026w01: no room", "recall retention run", nil},
 		{"no database", nil, "database", "fail", "does not answer", "let PostgreSQL run", []string{"--database-url", "postgres://u:geheim@127.0.0.1:1/d"}},
 		{"no database in the folder", nil, "database", "fail", "there is no database in", "", []string{"--database-url", ""}},
 	} {

@@ -225,6 +225,9 @@ func writeAttempt(w io.Writer, a *store.Attempt) {
 		result += fmt.Sprintf(", after %d ms", a.Duration.Milliseconds())
 	}
 	fmt.Fprintf(w, "    attempt %d at %s to %s: %s\n", a.Number, utc(a.StartedAt), harmless(a.RequestURL), harmless(result))
+	if !a.AnswerRemovedAt.IsZero() {
+		fmt.Fprintf(w, "        what was answered is no longer kept: retention removed it at %s\n", utc(a.AnswerRemovedAt))
+	}
 	if text := strings.TrimSpace(string(a.ResponseBody)); text != "" {
 		fmt.Fprintf(w, "        %s\n", cut(harmless(text), shownAnswer))
 	}

@@ -23,7 +23,9 @@ type retentionCmd struct {
 	Hold    retentionHoldCmd    `cmd:"" help:"Keep events whatever the rules say, and release them."`
 }
 
-type retentionShowCmd struct{}
+type retentionShowCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object: rules, undecided, last_run."`
+}
 
 func (retentionShowCmd) Help() string {
 	return `Without a rule everything is kept for ever. A source without a rule of its own follows the one of all sources.`
@@ -31,6 +33,13 @@ func (retentionShowCmd) Help() string {
 
 func (c *retentionShowCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(db *store.DB) error {
+		if c.JSON {
+			v, err := db.RetentionStatusJSON(ctx)
+			if err != nil {
+				return err
+			}
+			return jsonLine(a.out, v)
+		}
 		rules, err := db.RetentionRules(ctx)
 		if err != nil {
 			return err
@@ -39,7 +48,11 @@ func (c *retentionShowCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		rows := [][]string{{"SOURCE", "ACCEPTED", "REJECTED", "ATTEMPTS", "AUDIT"}}
+		state, err := db.RetentionState(ctx)
+		if err != nil {
+			return err
+		}
+		rows := [][]string{{"SOURCE", "ACCEPTED", "REJECTED", "ATTEMPTS", "ANSWERS", "AUDIT"}}
 		row := func(name string, id int64) {
 			line := []string{name}
 			for _, class := range store.RetentionClasses {
@@ -59,12 +72,40 @@ func (c *retentionShowCmd) Run(ctx context.Context, a *app) error {
 		for _, s := range sources {
 			row(s.Slug, s.ID)
 		}
-		return writeTable(a.out, rows)
+		if err := writeTable(a.out, rows); err != nil {
+			return err
+		}
+		if undecided := rules.Undecided(sources); len(undecided) > 0 {
+			fmt.Fprintf(a.out, "Nobody has said for how long these are kept, so it is for ever: %s.\n", classList(undecided))
+		}
+		_, err = fmt.Fprintf(a.out, "%s.\n", runWords(state))
+		return err
 	})
 }
 
+func classList(classes []store.RetentionClass) string {
+	words := make([]string, len(classes))
+	for i, class := range classes {
+		words[i] = string(class)
+	}
+	return strings.Join(words, ", ")
+}
+
+// runWords say how the last runs ended.
+func runWords(s store.RetentionState) string {
+	switch {
+	case s.EndedAt.IsZero():
+		return "Nothing was ever removed by a run: none has run yet"
+	case s.Error != "":
+		return "The last run failed at " + utc(s.EndedAt) + ": " + harmless(s.Error)
+	case s.DoneAt.IsZero() || s.DoneAt.Before(s.EndedAt):
+		return "The last run ended at " + utc(s.EndedAt) + " before all was removed; the next goes on"
+	}
+	return "The last run ended at " + utc(s.DoneAt) + ", and left nothing that was due"
+}
+
 type retentionSetCmd struct {
-	Class  string `arg:"" enum:"accepted,rejected,attempts,audit" help:"What: accepted or rejected (events, with all that hangs on them), attempts (with their answers; deliveries stay), audit (the audit list)."`
+	Class  string `arg:"" enum:"accepted,rejected,attempts,answers,audit" help:"What: accepted or rejected (events, with all that hangs on them), attempts (with their answers; deliveries stay), answers (what destinations answered; attempts stay), audit (the audit list)."`
 	For    string `arg:"" help:"For how long: 400d, 57w, ever, or all (a source then follows the rule of all sources)."`
 	Source string `placeholder:"SLUG" help:"Of this source; of every source that has no rule of its own if left out."`
 	Reason string `placeholder:"TEXT" help:"Why, for the audit list."`
@@ -78,6 +119,7 @@ Examples:
 
     recall retention set accepted 400d
     recall retention set rejected 30d
+    recall retention set answers 30d
     recall retention set accepted 90d --source shop --reason "agreed with the data protection officer"
     recall retention set attempts ever`
 }
@@ -137,13 +179,15 @@ func readDays(text string) (*int, error) {
 	return &days, nil
 }
 
-type retentionPreviewCmd struct{}
-
-func (c *retentionPreviewCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(db *store.DB) error { return writePreview(ctx, a, db) })
+type retentionPreviewCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object: due, open, counted_at."`
 }
 
-func writePreview(ctx context.Context, a *app, db *store.DB) error {
+func (c *retentionPreviewCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(db *store.DB) error { return writePreview(ctx, a, db, c.JSON) })
+}
+
+func writePreview(ctx context.Context, a *app, db *store.DB, asJSON bool) error {
 	rules, err := db.RetentionRules(ctx)
 	if err != nil {
 		return err
@@ -151,6 +195,13 @@ func writePreview(ctx context.Context, a *app, db *store.DB) error {
 	p, err := db.PreviewRetention(ctx, rules)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		v, err := db.RetentionPreviewJSON(ctx, p)
+		if err != nil {
+			return err
+		}
+		return jsonLine(a.out, v)
 	}
 	rows := [][]string{{"SOURCE", "CLASS", "KEPT", "WOULD GO", "UP TO", "ON HOLD"}}
 	for _, d := range p.List {
@@ -184,7 +235,9 @@ func writePreview(ctx context.Context, a *app, db *store.DB) error {
 	return err
 }
 
-type retentionRunCmd struct{}
+type retentionRunCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object: ended_at, done_at, error."`
+}
 
 func (retentionRunCmd) Help() string {
 	return `A running recall serve does the same every ten minutes. It may be stopped at any moment; the next run goes on.`
@@ -194,6 +247,13 @@ func (c *retentionRunCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(db *store.DB) error {
 		if err := db.RunRetention(ctx, actor()); err != nil {
 			return err
+		}
+		if c.JSON {
+			state, err := db.RetentionState(ctx)
+			if err != nil {
+				return err
+			}
+			return jsonLine(a.out, state.JSON())
 		}
 		_, err := fmt.Fprintln(a.out, "Removed what was due; the audit list has the counts.")
 		return err
@@ -210,6 +270,7 @@ type holdAddCmd struct {
 	Filter []string `arg:"" optional:"" help:"Which events; what arrives later is not in it."`
 	Event  string   `placeholder:"ID" help:"One event."`
 	Reason string   `required:"" placeholder:"TEXT" help:"Why."`
+	JSON   bool     `name:"json" help:"Print the hold as one JSON object."`
 }
 
 func (c *holdAddCmd) Run(ctx context.Context, a *app) error {
@@ -240,18 +301,31 @@ func (c *holdAddCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		if c.JSON {
+			return jsonLine(a.out, h.JSON())
+		}
 		_, err = fmt.Fprintf(a.out, "Hold %d keeps %s.\n", h.ID, plural(h.Events, "event", "events"))
 		return err
 	})
 }
 
-type holdListCmd struct{}
+type holdListCmd struct {
+	JSON bool `name:"json" help:"Print one JSON object a line."`
+}
 
 func (c *holdListCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(db *store.DB) error {
 		holds, err := db.ListHolds(ctx)
 		if err != nil {
 			return err
+		}
+		if c.JSON {
+			for i := range holds {
+				if err := jsonLine(a.out, holds[i].JSON()); err != nil {
+					return err
+				}
+			}
+			return nil
 		}
 		if len(holds) == 0 {
 			_, err := fmt.Fprintln(a.errw, "There is no hold.")

@@ -40,7 +40,7 @@ func TestRetentionCommands(t *testing.T) {
 	}
 	gone, held := events[0].ID.String(), events[1].ID.String()
 
-	h.run("", "retention", "show").want(t, 0, "for ever", "as all")
+	h.run("", "retention", "show").want(t, 0, "for ever", "as all", "Nobody has said for how long these are kept, so it is for ever: accepted, rejected, audit.", "none has run yet")
 	h.run("", "retention", "preview").want(t, 0, "everything is kept for ever")
 	h.run("", "retention", "set", "accepted", "0d").want(t, 2, "at least 1d")
 	h.run("", "retention", "set", "accepted", "all").want(t, 2, "--source")
@@ -53,8 +53,13 @@ func TestRetentionCommands(t *testing.T) {
 	h.run("", "retention", "hold", "add", "--reason", "case 7").want(t, 2, "one or the other")
 	h.run("", "retention", "hold", "add", "--event", held, "--reason", "case 7").want(t, 0, "Hold 1 keeps 1 event.")
 	h.run("", "event", "show", held).want(t, 0, "ON HOLD", "case 7")
+	h.run("", "retention", "hold", "list", "--json").want(t, 0, `"id":1,"filter":"","reason":"case 7"`)
 	h.run("", "retention", "preview").want(t, 0, "shop", "30 days")
+	h.run("", "retention", "preview", "--json").want(t, 0, `{"source":"shop","class":"accepted","days":30,"until":"`, `{"source":null,"class":"answers","days":null,"until":null,"rows":0`)
 	h.run("", "retention", "run").want(t, 0, "Removed")
+	h.run("", "retention", "run", "--json").want(t, 0, `"done_at":"20`, `"error":""`)
+	h.run("", "retention", "show").want(t, 0, "and left nothing that was due")
+	h.run("", "retention", "show", "--json").want(t, 0, `"rules":[{"source":"shop","class":"accepted","days":30}],"undecided":["rejected","audit"],"last_run":{"ended_at":"20`)
 	h.run("", "event", "show", gone).want(t, 1, "is no longer kept", "1 accepted events")
 	h.run("", "event", "show", uuid.Must(uuid.NewV7()).String()).want(t, 1, "there is no event")
 	h.run("", "retention", "hold", "list").want(t, 0, "case 7", actor())
@@ -62,6 +67,7 @@ func TestRetentionCommands(t *testing.T) {
 	h.run("", "retention", "hold", "release", "1").want(t, 1, "released already")
 	h.run("", "retention", "run").want(t, 0)
 	h.run("", "event", "raw", held).want(t, 1, "2 accepted events")
+	h.run("", "retention", "set", "answers", "2w").want(t, 0, "answers of all sources: kept 14 days.")
 	h.run("", "retention", "set", "accepted", "all", "--source", "shop").want(t, 0, "kept for ever")
 	if r := h.run("", "retention", "show"); strings.Contains(r.out, "30 days") {
 		t.Errorf("the rule is there still:\n%s", r.out)

@@ -111,6 +111,7 @@ type mergedSegment struct {
 	overfull               []int32
 	eventIDs, eventClasses []byte
 	places                 []place // of its events in the larger one
+	lined                  int     // so many of them are known
 }
 
 // part merges the buckets of one part, and ends the merging with the last.
@@ -178,31 +179,41 @@ func (m *merge) sources(ctx context.Context, from []uuid.UUID) ([]*mergedSegment
 	})
 }
 
-// line puts the events of all segments in order, each once, and tells every segment where its own stand.
+// line puts the events of all segments in order, each once, and tells every segment where its own stand. Segments follow one
+// another in time, mostly, so long stretches are taken from one of them.
 func line(sources []*mergedSegment) (eventIDs, eventClasses []byte) {
-	type event struct {
-		id     uuid.UUID
-		source *mergedSegment
-		at     int
-	}
-	var events []event
+	total := 0
 	for _, s := range sources {
-		for at := range s.places {
-			events = append(events, event{uuid.UUID(s.eventIDs[16*at : 16*at+16]), s, at})
+		total += len(s.places)
+	}
+	eventIDs, eventClasses = make([]byte, 0, 16*total), make([]byte, 0, 2*total)
+	for {
+		var first, second *mergedSegment // the ones whose next events are the earliest
+		for _, s := range sources {
+			switch {
+			case s.lined == len(s.places):
+			case first == nil || compareIDs(s.next(), first.next()) < 0:
+				first, second = s, first
+			case second == nil || compareIDs(s.next(), second.next()) < 0:
+				second = s
+			}
+		}
+		if first == nil {
+			return eventIDs, eventClasses
+		}
+		for s := first; s.lined < len(s.places) && (second == nil || compareIDs(s.next(), second.next()) <= 0); s.lined++ {
+			id := s.next()
+			if n := len(eventIDs); n == 0 || id != uuid.UUID(eventIDs[n-16:]) {
+				eventIDs = append(eventIDs, id[:]...)
+				eventClasses = append(eventClasses, s.eventClasses[2*s.lined:2*s.lined+2]...)
+			}
+			s.places[s.lined] = place(len(eventIDs)/16 - 1)
 		}
 	}
-	slices.SortFunc(events, func(a, b event) int { return compareIDs(a.id, b.id) })
-	n := 0
-	for i, e := range events {
-		if i == 0 || e.id != events[i-1].id {
-			eventIDs = append(eventIDs, e.id[:]...)
-			eventClasses = append(eventClasses, e.source.eventClasses[2*e.at:2*e.at+2]...)
-			n++
-		}
-		e.source.places[e.at] = place(n - 1)
-	}
-	return eventIDs, eventClasses
 }
+
+// next is the event that is the next one to be put in order.
+func (s *mergedSegment) next() uuid.UUID { return uuid.UUID(s.eventIDs[16*s.lined : 16*s.lined+16]) }
 
 // gather reads the postings of a part; all segments have so many parts, as bits.
 func (m *merge) gather(ctx context.Context, p *postings, sources []*mergedSegment, part int, parts shape) error {

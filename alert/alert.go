@@ -98,3 +98,12 @@ type Finding struct {
 	Words   string
 	Page    string
 }
+
+// KindNames are the names of all kinds.
+func KindNames() []string {
+	var names []string
+	for _, a := range Kinds {
+		names = append(names, string(a.Kind))
+	}
+	return names
+}

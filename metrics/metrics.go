@@ -29,6 +29,7 @@ type Options struct {
 	Version string                      // of the program
 	Spool   func() receive.SpoolStats   // nil: there is none
 	Ready   func(context.Context) error // whether callbacks are taken; nil: that is not told
+	Alerts  []string                    // kinds of alerts that there are
 	Now     func() time.Time            // nil: time.Now
 }
 

@@ -107,6 +107,22 @@ func world(t *testing.T) (*Metrics, *store.DB) {
 			t.Fatal(err)
 		}
 	}
+	for _, subject := range []string{"shop", "magazine", "news"} {
+		a := &store.Alert{Kind: "silence", Subject: subject, Level: 1, OpenedAt: monday, SeenAt: monday}
+		if subject == "news" {
+			a.AcknowledgedBy, a.AcknowledgedAt = "admin", monday
+		}
+		if err := db.ChangeAlerts(ctx, func(book *store.AlertBook) error {
+			book.Alerts = append(book.Alerts, a)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	channel := &store.AlertChannel{Name: "ops", Kind: store.ChannelWebhook, Webhook: store.WebhookSettings{URL: "https://example.org/hook"}}
+	if err := db.SaveAlertChannel(ctx, channel, store.AuditEntry{Actor: "test"}); err != nil {
+		t.Fatal(err)
+	}
 	if err := db.IndexEvents(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +130,7 @@ func world(t *testing.T) (*Metrics, *store.DB) {
 		t.Fatal(err)
 	}
 	m := New(Options{
-		Version: "recall 1.2.3", Now: now,
+		Version: "recall 1.2.3", Now: now, Alerts: []string{"silence", "disk_filling"},
 		Spool: func() receive.SpoolStats {
 			return receive.SpoolStats{Events: 7, Bytes: 4096, MaxBytes: 1 << 20, Oldest: monday.Add(-time.Minute), AwaySince: monday.Add(-time.Minute), Refused: 1, Damaged: 2}
 		},
@@ -180,6 +196,11 @@ func TestWhatIsTold(t *testing.T) {
 		`recall_source_assumed_off{source="shop"}`:                                                        "0",
 		`recall_source_assumed_off{source="magazine"}`:                                                    "1",
 		`recall_sample_age_seconds`:                                                                       "0",
+		`recall_alerts_open{acknowledged="no",kind="silence"}`:                                            "2",
+		`recall_alerts_open{acknowledged="yes",kind="silence"}`:                                           "1",
+		`recall_alerts_open{acknowledged="no",kind="disk_filling"}`:                                       "0",
+		`recall_alert_channels{state="working"}`:                                                          "1",
+		`recall_alert_channels{state="failing"}`:                                                          "0",
 		`recall_database_connections{pool="recording",state="most"}`:                                      "4",
 	})
 	if until := time.Date(2026, 12, 28, 0, 0, 0, 0, time.UTC).Sub(monday).Seconds(); got["recall_partitions_ahead_seconds"] != fmt.Sprintf("%.6e", until) && got["recall_partitions_ahead_seconds"] != fmt.Sprint(until) {

@@ -46,6 +46,8 @@ var (
 	searchAge        = gauge("search_index_age_seconds", "How far the search index is behind the arrivals, to within 20 seconds; left out until it first caught up.")
 	searchBuilding   = gauge("search_index_building", "1 while the search index is being made from older events.")
 	failuresOpen     = gauge("failure_groups_open", "Groups of rejected callbacks that nobody has looked at, 100 at most.")
+	alertsOpen       = gauge("alerts_open", "Open alerts, by kind and whether somebody has acknowledged them.", "kind", "acknowledged")
+	alertChannels    = gauge("alert_channels", "Channels by which people are told of alerts and that are not paused: working, and failing since their last message.", "state")
 	failuresToday    = gauge("source_failures_today", "Requests of a source answered other than 2xx since 00:00 UTC.", "source")
 	failureDays      = gauge("source_failure_days", "Days in a row with 10 failures or more; after 7 plenigo switches the callback off.", "source")
 	assumedOff       = gauge("source_assumed_off", "1 if plenigo must be assumed to have switched the callback off.", "source")
@@ -103,6 +105,13 @@ func (s state) Collect(to chan<- prometheus.Metric) {
 	}
 	tell(searchBuilding, truth(sample.search.Building))
 	tell(failuresOpen, float64(sample.failures))
+	for _, kind := range s.m.o.Alerts {
+		waiting := sample.alerts.Waiting[kind]
+		tell(alertsOpen, float64(waiting), kind, "no")
+		tell(alertsOpen, float64(sample.alerts.Open[kind]-waiting), kind, "yes")
+	}
+	tell(alertChannels, float64(sample.alerts.Channels-sample.alerts.Failing), "working")
+	tell(alertChannels, float64(sample.alerts.Failing), "failing")
 	for _, b := range sample.backlogs[:min(mostNames, len(sample.backlogs))] {
 		for _, state := range []store.DeliveryState{store.DeliveryPending, store.DeliverySending, store.DeliveryWaiting, store.DeliveryExhausted} {
 			tell(deliveriesOpen, float64(b.Deliveries[state]), b.Destination, string(state))

@@ -27,6 +27,7 @@ type sample struct {
 	counted    time.Time // when the counts were last complete
 	search     store.SearchProgress
 	failures   int // open groups, 100 at most
+	alerts     store.AlertTally
 	sources    []sourceSample
 }
 
@@ -79,6 +80,9 @@ func (m *Metrics) Look(ctx context.Context, db *store.DB) error {
 		return err
 	}
 	if s.failures, err = db.CountOpenFailures(ctx); err != nil {
+		return err
+	}
+	if s.alerts, err = db.CountAlerts(ctx); err != nil {
 		return err
 	}
 	sources, err := db.ListSources(ctx)

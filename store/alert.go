@@ -99,6 +99,37 @@ func (db *DB) OpenAlerts(ctx context.Context) (open, unacknowledged int, err err
 	return open, unacknowledged, nil
 }
 
+// AlertTally is how many alerts of each kind are open, and how people are told.
+type AlertTally struct {
+	Open     map[string]int // by kind
+	Waiting  map[string]int // of them, those that nobody has acknowledged
+	Channels int            // that are not paused
+	Failing  int            // of them, those whose last message did not arrive
+}
+
+// CountAlerts counts what is open. There are few: one of a kind and subject.
+func (db *DB) CountAlerts(ctx context.Context) (AlertTally, error) {
+	tally := AlertTally{Open: map[string]int{}, Waiting: map[string]int{}}
+	rows, err := db.pool.Query(ctx, `
+		SELECT kind, count(*), count(*) FILTER (WHERE acknowledged_at IS NULL) FROM alerts WHERE resolved_at IS NULL GROUP BY kind`)
+	if err != nil {
+		return tally, fmt.Errorf("counting alerts: %w", err)
+	}
+	var kind string
+	var open, waiting int
+	_, err = pgx.ForEachRow(rows, []any{&kind, &open, &waiting}, func() error {
+		tally.Open[kind], tally.Waiting[kind] = open, waiting
+		return nil
+	})
+	if err == nil {
+		err = db.pool.QueryRow(ctx, `SELECT count(*), count(failing_since) FROM alert_channels WHERE NOT paused`).Scan(&tally.Channels, &tally.Failing)
+	}
+	if err != nil {
+		return tally, fmt.Errorf("counting alerts: %w", err)
+	}
+	return tally, nil
+}
+
 // AcknowledgeAlert says that somebody is at it: it is not repeated any more; that it is over, or worse, is still told. The note
 // is for the page and the audit list. ErrNotFound, ErrAlertOver.
 func (db *DB) AcknowledgeAlert(ctx context.Context, id int64, by, note string) error {

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"recall/alert"
 	"recall/metrics"
 	"recall/receive"
 )
@@ -85,7 +86,7 @@ func (c *serveCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer spool.Close()
-	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Now: a.now})
+	watch := metrics.New(metrics.Options{Version: version(), Spool: spool.Stats, Ready: front.ready, Alerts: alert.KindNames(), Now: a.now})
 	details := &details{front: front, app: a, certs: certs, key: key}
 	front.alerts = a.watcher(front, key, certs, g.admin)
 	front.spool, front.spoolDir = spool, a.spoolDir()

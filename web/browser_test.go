@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -123,7 +124,9 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 }
 
 func (b *tab) dump() string {
-	html, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), 5*time.Second)
+	defer cancel()
+	html, _ := chromedp.Run(ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
 	return html
 }
 
@@ -132,23 +135,49 @@ func (b *tab) open(path string) {
 	b.do(chromedp.Navigate(b.site.URL + path))
 }
 
-// sees waits until an element has a text in it.
+// sees waits until an element of a page that is whole, its scripts too, has a text in it.
 func (b *tab) sees(selector, text string) {
 	b.t.Helper()
+	b.becomes(fmt.Sprintf("document.readyState === 'complete' && [...document.querySelectorAll(%q)].map(e => e.innerText).join(' ').replace(/\\s+/g, ' ').includes(%s)", selector, jsText(text)))
+}
+
+// becomes waits until an expression is true. What follows a click, a key or a navigation is true only after a while.
+func (b *tab) becomes(expression string) {
+	b.t.Helper()
 	for {
-		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf("[...document.querySelectorAll(%q)].map(e => e.innerText).join(' ')", selector)))
-		if err == nil && strings.Contains(strings.Join(strings.Fields(got), " "), text) {
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression)) // fails in a page that is being left
+		if err == nil && ok {
 			return
 		}
 		select {
 		case <-b.ctx.Done():
-			b.t.Fatalf("%s does not show %q but %q", selector, text, got)
+			b.t.Fatalf("never true: %s\n%s", expression, b.dump())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
-// asks evaluates an expression in the page.
+// jsText is a text as JavaScript writes it.
+func jsText(text string) string {
+	quoted, _ := json.Marshal(text)
+	return string(quoted)
+}
+
+// click clicks on what may be renewed in that moment.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	for {
+		err := chromedp.Do(b.ctx, chromedp.Click(selector))
+		if err == nil {
+			return
+		}
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("%s: %v\n%s", selector, err, b.dump())
+		}
+	}
+}
+
+// asks evaluates an expression in the page, once: ask for what can be no other any more, and use becomes for the rest.
 func asks[T any](b *tab, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
@@ -165,8 +194,8 @@ func (b *tab) logIn(name string) {
 		chromedp.SendKeys("#name", name),
 		chromedp.SendKeys("#password", testPassword),
 		chromedp.Click("button[type=submit]"),
-		chromedp.WaitVisible("#events"),
 	)
+	b.becomes("document.readyState === 'complete' && !!document.getElementById('events')")
 }
 
 // showHidden reveals what is hidden of the event whose page is open.
@@ -236,7 +265,7 @@ func TestBrowserWholeWay(t *testing.T) {
 		storetest.End(t, s.db, deliveries[0], attempt, state, time.Now().Add(time.Second))
 		b.sees("#delivery-list", string(state))
 		if i == 0 {
-			b.do(chromedp.Click(".attempt summary"))
+			b.click(".attempt summary")
 			b.sees(".attempt[open]", "502 Bad Gateway")
 		}
 	}

@@ -13,8 +13,9 @@ import (
 func TestBrowserHistory(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	// Never at :00 of a minute: there the browser writes the field's time without its seconds.
-	start := time.Now().Add(-time.Hour).Truncate(time.Minute).Add(7403 * time.Millisecond)
+	// At noon, far from where a day ends and the list begins a new part of its table; and never at :00 of a minute, where the
+	// browser writes the field's time without its seconds.
+	start := time.Now().UTC().Add(-24 * time.Hour).Truncate(24 * time.Hour).Add(12*time.Hour + 7403*time.Millisecond)
 	for i, status := range []string{"ACTIVE", "PAUSED", "INACTIVE"} {
 		at := start.Add(time.Duration(i) * time.Minute)
 		s.record(t, subscriptionBody(status, at, fmt.Sprintf(`,"price":%d.50,"items":[{"subscriptionItemId":1,"title":"<b>&\u202e%s"}],"%s":1`, i, status, strings.Repeat("long", 30))), cameAt(at))

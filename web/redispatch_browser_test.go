@@ -45,7 +45,7 @@ func TestBrowserRedispatch(t *testing.T) {
 	b.do(chromedp.SetValue("#destination", "crm"), chromedp.SendKeys("#reason", "lost on Monday"), chromedp.Click(".redispatch button"))
 	b.sees("#delivery-list", string(store.DeliverySucceeded))
 	b.showHidden()
-	b.do(chromedp.Click(".attempt summary"))
+	b.click(".attempt summary")
 	b.sees(".attempt[open]", "taken, thanks")
 
 	r := <-got

@@ -304,6 +304,12 @@ func (v *visitor) post(path string, form url.Values, headers ...string) answer {
 	return v.do(http.MethodPost, path, form, headers...)
 }
 
+// isToday says whether a text is this day, or the one that has just ended while the test ran.
+func isToday(text string) bool {
+	now := time.Now().UTC()
+	return text == now.Format(time.DateOnly) || text == now.Add(-5*time.Minute).Format(time.DateOnly)
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

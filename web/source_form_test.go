@@ -61,7 +61,7 @@ func TestAddSource(t *testing.T) {
 	want := &store.Source{
 		ID: got.ID, CreatedAt: got.CreatedAt, Revision: got.Revision, Slug: "blog", Name: "Blog", Enabled: true, Observe: true,
 		Tolerance: 90 * time.Second, LateWindow: 48 * time.Hour, ExpectedTypes: []string{"customer.*", "order.creation"},
-		Secrets: []verify.Secret{{Name: time.Now().UTC().Format(time.DateOnly), Key: "s3cret,=&+ü"}},
+		Secrets: []verify.Secret{{Name: got.CreatedAt.UTC().Format(time.DateOnly), Key: "s3cret,=&+ü"}},
 		Basic:   &verify.BasicAuth{User: "plenigo", Password: "s3cret:p"}, Headers: []verify.Header{{Name: "X-Token", Value: "s3cret-value"}},
 	}
 	if !reflect.DeepEqual(got, want) {

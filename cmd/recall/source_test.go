@@ -117,6 +117,10 @@ func TestSourceWrongUse(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.run("", "source", "add", "--slug", "shop", "--secret", "s").want(t, 0)
+	shop, err := h.db.FindSource(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		args []string
 		says string
@@ -146,7 +150,7 @@ func TestSourceWrongUse(t *testing.T) {
 		"no new secret":     {[]string{"rotate", "shop"}, "--secret or --secret-file is missing"},
 		"same secret":       {[]string{"rotate", "shop", "--secret", "s"}, "which the source has already"},
 		"blank secret":      {[]string{"rotate", "shop", "--secret", "topsecret "}, "begins or ends with a blank"},
-		"secret's name":     {[]string{"rotate", "shop", "--secret", "topsecret", "--name", time.Now().UTC().Format(time.DateOnly)}, "two secrets named"},
+		"secret's name":     {[]string{"rotate", "shop", "--secret", "topsecret", "--name", shop.Secrets[0].Name}, "two secrets named"},
 		"negative overlap":  {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap=-1h"}, "overlap must be"},
 		"endless overlap":   {[]string{"rotate", "shop", "--secret", "topsecret", "--overlap", "99999h"}, "overlap must be"},
 		"basic and none":    {[]string{"set", "shop", "--basic", "a:b", "--no-basic"}, "--no-basic"},
@@ -221,7 +225,7 @@ func TestSourceRotate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	day := time.Now().UTC().Format(time.DateOnly)
+	day := s.Secrets[2].From.UTC().Format(time.DateOnly)
 	if len(s.Secrets) != 3 || s.Secrets[1].Name != "autumn" || s.Secrets[1].Key != "topsecret-2" || !strings.HasPrefix(s.Secrets[2].Name, day) || s.Secrets[2].Name == s.Secrets[0].Name {
 		t.Fatalf("secrets %+v", s.Secrets)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -197,6 +198,9 @@ func (r *Removed) Words(id uuid.UUID) string {
 		of = fmt.Sprintf("%d accepted events", r.Accepted)
 	case r.Accepted == 0:
 		of = fmt.Sprintf("%d rejected events", r.Rejected)
+	}
+	if r.Accepted+r.Rejected == 1 {
+		of = strings.TrimSuffix(of, "s")
 	}
 	when := "on " + r.FirstAt.Format(time.DateOnly)
 	if last := r.LastAt.Format(time.DateOnly); last != r.FirstAt.Format(time.DateOnly) {

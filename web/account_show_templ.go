@@ -176,7 +176,7 @@ func accountPage(v accountView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</datalist><p class=\"hint\" id=\"zone-hint\">Such as Europe/Berlin. Kept in this browser; a list of events can have another.</p></div><button class=\"button primary\" type=\"submit\">Keep</button></form></div></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "</datalist><p class=\"hint\" id=\"zone-hint\">Such as Europe/Berlin. Kept in this browser; a list of events can have another.</p></div><button class=\"button primary\" type=\"submit\">Save</button></form></div></section>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -263,7 +263,7 @@ func (s *server) channelRemoveAsk(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	v := channelRemoveView{page: s.newPage(r, "Remove "+c.Name), Name: c.Name, URL: channelURL(c.Name), Reason: reasonField("Why", "For the audit list. May be left empty.")}
+	v := channelRemoveView{page: s.newPage(r, "Remove "+c.Name), Name: c.Name, URL: channelURL(c.Name), Reason: reasonField("Reason", "For the audit list. May be left empty.")}
 	return s.render(w, r, http.StatusOK, channelRemovePage(v))
 }
 

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -138,7 +137,7 @@ func (b *tab) open(path string) {
 // sees waits until an element of a page that is whole, its scripts too, has a text in it.
 func (b *tab) sees(selector, text string) {
 	b.t.Helper()
-	b.becomes(fmt.Sprintf("document.readyState === 'complete' && [...document.querySelectorAll(%q)].map(e => e.innerText).join(' ').replace(/\\s+/g, ' ').includes(%s)", selector, jsText(text)))
+	b.becomes(fmt.Sprintf("document.readyState === 'complete' && [...document.querySelectorAll(%q)].map(e => e.innerText).join(' ').replace(/\\s+/g, ' ').includes(%s)", selector, jsText(b.t, text)))
 }
 
 // becomes waits until an expression is true. What follows a click, a key or a navigation is true only after a while.
@@ -155,12 +154,6 @@ func (b *tab) becomes(expression string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// jsText is a text as JavaScript writes it.
-func jsText(text string) string {
-	quoted, _ := json.Marshal(text)
-	return string(quoted)
 }
 
 // click clicks on what may be renewed in that moment.

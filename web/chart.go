@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ type volumeView struct {
 	TableURL string // "" where the table stands below
 	Drag     string // address of a time that is dragged, with {from} and {to} in it
 	Starts   string // of the first bar, in minutes, and how many minutes each is long
-	Titles   string // of the bars, with | between; "" of a bar without anything in it
+	Titles   string // of the bars, with | between, without what volume.js adds; "" of a bar without anything in it
 	Unsure   string
 	Lag      string // the counts are behind
 }
@@ -167,9 +168,15 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
 	gap := min(slot/6, 4)
 	var rejected, late, verified, starts, titles strings.Builder
 	starts.WriteString(strconv.FormatInt(bars[0].Start.Unix()/60, 10))
+	day, length, times := "", 0, 0
 	for i, b := range bars {
 		x := float64(i) * slot
-		starts.WriteString(" " + strconv.Itoa(int(b.End.Sub(b.Start).Minutes())))
+		if minutes := int(b.End.Sub(b.Start).Minutes()); minutes == length {
+			times++
+		} else {
+			writeTimes(&starts, length, times)
+			length, times = minutes, 1
+		}
 		if i > 0 {
 			titles.WriteByte('|')
 		}
@@ -189,19 +196,33 @@ func (view *volumeView) draw(bars []store.VolumeBar, base string, h habits) {
 			When: when, URL: eventQuery{Text: timedText(base, filterTime(b.Start), filterTime(b.End))}.url(),
 			Verified: h.grouped(b.Verified), Late: h.grouped(b.Late), Rejected: h.grouped(b.Rejected), Events: h.grouped(b.Events()),
 		}
-		bar.Title = when + ": " + h.plural(int(b.Events()), "event", "events")
+		bar.Title = when + ": " + bar.Events
 		if b.Late > 0 {
 			bar.Title += ", " + bar.Late + " late"
 		}
 		if b.Rejected > 0 {
 			bar.Title += ", " + bar.Rejected + " rejected"
 		}
-		titles.WriteString(bar.Title)
+		on, _, clocked := strings.Cut(when, ", ")
+		if clocked && on == day {
+			titles.WriteString(strings.TrimPrefix(bar.Title, day)) // a day is said once
+		} else {
+			titles.WriteString(bar.Title)
+		}
+		day = on
 		view.Bars = append(view.Bars, bar)
 	}
+	writeTimes(&starts, length, times)
 	view.BarWidth = decimal(slot - gap)
 	view.Rejected, view.Late, view.Verified = rejected.String(), late.String(), verified.String()
 	view.Starts, view.Titles = starts.String(), titles.String()
+}
+
+// writeTimes says how long bars are, and how many in a row.
+func writeTimes(b *strings.Builder, minutes, times int) {
+	if times > 0 {
+		fmt.Fprintf(b, " %d*%d", minutes, times)
+	}
 }
 
 // barHeights shares a bar out among its parts. Each part that is there can be seen, at the cost of the largest.

@@ -143,7 +143,7 @@ func (v *compareView) fill(older, newer *store.Event, look sight, maxBody int64,
 	v.Heading = "Two events compared"
 	if older.Envelope.EntityID != "" && older.Envelope.EntityID == newer.Envelope.EntityID && strings.EqualFold(older.Envelope.EntityType, newer.Envelope.EntityType) {
 		kind, _ := typeWords(newer.Envelope.EntityType, "")
-		v.Heading = strings.TrimSpace(kind+" "+cut(plainText(newer.Envelope.EntityID), 80)) + ", two events compared"
+		v.Heading = strings.TrimSpace(cut(plainText(kind), 60)+" "+cut(plainText(newer.Envelope.EntityID), 80)) + ", two events compared"
 	}
 	result := compareBodies(older, newer, look, maxBody, v.Apart, v.Whole)
 	v.Table = newChangeTable(result, maxChanges)

@@ -84,7 +84,7 @@ func (s *server) destinationRemoveAsk(w http.ResponseWriter, r *http.Request) er
 	if err != nil {
 		return err
 	}
-	v := destinationRemoveView{page: s.newPage(r, "Remove "+d.Name), Reason: reasonField("Why", "For the audit list. May be left empty.")}
+	v := destinationRemoveView{page: s.newPage(r, "Remove "+d.Name), Reason: reasonField("Reason", "For the audit list. May be left empty.")}
 	v.Destination = newDestinationView(d, open[d.ID], v.Now)
 	return s.render(w, r, http.StatusOK, destinationRemovePage(v))
 }

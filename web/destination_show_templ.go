@@ -1007,9 +1007,9 @@ func destinationSettings(v destinationShowView) templ.Component {
 			}
 		} else {
 			var templ_7745c5c3_Var43 string
-			templ_7745c5c3_Var43, templ_7745c5c3_Err = templ.JoinStringErrs(plural(len(v.Destination.Schedule), "retry", "retries"))
+			templ_7745c5c3_Var43, templ_7745c5c3_Err = templ.JoinStringErrs(habitsOf(ctx).plural(len(v.Destination.Schedule), "retry", "retries"))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/destination_show.templ`, Line: 258, Col: 63}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/destination_show.templ`, Line: 258, Col: 77}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var43))
 			if templ_7745c5c3_Err != nil {
@@ -1022,7 +1022,7 @@ func destinationSettings(v destinationShowView) templ.Component {
 			var templ_7745c5c3_Var44 string
 			templ_7745c5c3_Var44, templ_7745c5c3_Err = templ.JoinStringErrs(strings.Join(v.Destination.Schedule, ", "))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/destination_show.templ`, Line: 258, Col: 117}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/destination_show.templ`, Line: 258, Col: 131}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var44))
 			if templ_7745c5c3_Err != nil {
@@ -1353,7 +1353,7 @@ func pausePanel(v destinationShowView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 116, "\"><p class=\"small soft\">Nothing is sent until somebody resumes it. Deliveries wait, and are lost by nothing.</p><div class=\"field\"><label for=\"reason\">Why</label> <input id=\"reason\" name=\"reason\" maxlength=\"500\" autocomplete=\"off\"><p class=\"hint\">Shown here, and in the audit list. May be left empty.</p></div><div class=\"buttons\"><button class=\"button\" name=\"state\" value=\"paused\">Pause</button></div></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 116, "\"><p class=\"small soft\">Nothing is sent until somebody resumes it. Deliveries wait, and are lost by nothing.</p><div class=\"field\"><label for=\"reason\">Reason</label> <input id=\"reason\" name=\"reason\" maxlength=\"500\" autocomplete=\"off\"><p class=\"hint\">Shown here, and in the audit list. May be left empty.</p></div><div class=\"buttons\"><button class=\"button\" name=\"state\" value=\"paused\">Pause</button></div></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -41,7 +41,7 @@ func (s *server) newErasureCreateView(r *http.Request, title string) (v erasureC
 	}
 	v = erasureCreateView{page: s.newPage(r, title), Customer: customerField()}
 	v.Section = "erasures"
-	v.Reason = reasonField("Why", "It stands in the case, the certificate and the audit list. Leave out who it is about.")
+	v.Reason = reasonField("Reason", "It stands in the case, the certificate and the audit list. Leave out who it is about.")
 	v.Reason.Wants = true
 	v.Customer.Value, v.Reason.Value = plainText(cut(strings.TrimSpace(r.Form.Get("customer")), 200)), plainText(cut(r.Form.Get("reason"), 4*store.MaxReason))
 	if text := r.Form.Get("event"); text != "" {

@@ -150,7 +150,7 @@ func newErasureShowView(p page, c *store.ErasureCase, sources map[int64]string) 
 	}
 	switch c.State {
 	case store.ErasureWaiting:
-		v.Runs, v.RunsAt = newTime(c.AutomaticAt, p.Now), exact(c.AutomaticAt)
+		v.Runs, v.RunsAt = newTime(c.AutomaticAt, p.Now), p.habits.exact(c.AutomaticAt)
 	case store.ErasureFinding:
 		v.Poll, v.Refresh = "every 1s", 3
 	case store.ErasureRunning:

@@ -32,6 +32,19 @@ type errorView struct {
 	Status  int
 	Message string
 	ID      string // names the line in the log; only for errors of ours
+	Again   string // the page that may be there in a moment; "" where asking again changes nothing
+}
+
+func (v errorView) icon() string {
+	switch v.Status {
+	case http.StatusNotFound, http.StatusGone:
+		return "lost"
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge:
+		return "question"
+	case http.StatusServiceUnavailable:
+		return "clock"
+	}
+	return "cross"
 }
 
 // errorView sorts an error into what the person did, what is away, and what is broken.
@@ -55,6 +68,9 @@ func (s *server) errorView(r *http.Request, err error) errorView {
 		v.Status, v.Message = http.StatusInternalServerError, "Something went wrong in Recall itself. The log has the details under this id."
 	}
 	v.Title = errorTitle(v.Status)
+	if v.Status >= http.StatusInternalServerError && r.Method == http.MethodGet {
+		v.Again = r.URL.RequestURI()
+	}
 	return v
 }
 

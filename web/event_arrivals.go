@@ -38,13 +38,13 @@ const (
 
 // newArrivalsView needs the arrivals of one callback, oldest first. It is empty for a callback that came once and was
 // accepted. plenigos: the source signs as plenigo does, so it repeats as plenigo does.
-func newArrivalsView(events []store.EventSummary, this string, plenigos bool, now time.Time) arrivalsView {
+func newArrivalsView(events []store.EventSummary, this string, plenigos bool, now time.Time, h habits) arrivalsView {
 	var v arrivalsView
 	if len(events) == 0 {
 		return v
 	}
 	if plenigos {
-		v.Coming, v.Last = comingTries(events, now)
+		v.Coming, v.Last = comingTries(events, now, h)
 	}
 	if len(events) == 1 && v.Coming == "" {
 		return v
@@ -60,7 +60,7 @@ func newArrivalsView(events []store.EventSummary, this string, plenigos bool, no
 		e := &events[i]
 		a := arrivalView{
 			URL: eventURL(e.ID), Name: ordinal(e.Arrival) + " arrival", This: e.ID.String() == this,
-			At: exact(e.ReceivedAt), Time: newTime(e.ReceivedAt, now), Verdict: verdictMood(e.Verdict), Answered: e.Answered,
+			At: h.exact(e.ReceivedAt), Time: newTime(e.ReceivedAt, now), Verdict: verdictMood(e.Verdict), Answered: e.Answered,
 		}
 		if e.Reverified != "" {
 			a.Reverified = reverifiedMood(e.Reverified)
@@ -116,7 +116,7 @@ func arrivalWord(e *store.EventSummary, accepted bool) string {
 func upperFirst(text string) string { return string(text[0]-'a'+'A') + text[1:] }
 
 // comingTries says when plenigo sends a callback again that was never accepted, and when for the last time.
-func comingTries(events []store.EventSummary, now time.Time) (coming, last string) {
+func comingTries(events []store.EventSummary, now time.Time, h habits) (coming, last string) {
 	for i := range events {
 		if events[i].Verdict.Accepted() {
 			return "", ""
@@ -130,7 +130,7 @@ func comingTries(events []store.EventSummary, now time.Time) (coming, last strin
 	if !ok {
 		return fmt.Sprintf("plenigo tries %d times at most, and so often it came: it is not sent again. Find the cause, then check it again here.", plenigo.Tries), ""
 	}
-	when := between(from, to)
+	when := h.between(from, to)
 	switch {
 	case now.After(to.Add(lateTry)):
 		coming = fmt.Sprintf("plenigo’s %s try was due %s and has not come: its callback log says what became of it.", ordinal(number), when)
@@ -141,18 +141,16 @@ func comingTries(events []store.EventSummary, now time.Time) (coming, last strin
 	}
 	if number < plenigo.Tries {
 		if _, from, to, ok := plenigo.NextTry(first, plenigo.Tries-1); ok {
-			last = fmt.Sprintf("The last try, the %s, comes %s.", ordinal(plenigo.Tries), between(from, to))
+			last = fmt.Sprintf("The last try, the %s, comes %s.", ordinal(plenigo.Tries), h.between(from, to))
 		}
 	}
 	return coming, last
 }
 
 // between is a time, or the two times between which something happens, since when plenigo begins to count is unknown.
-func between(from, to time.Time) string {
+func (h habits) between(from, to time.Time) string {
 	if from.Equal(to) {
-		return "about " + minute(from)
+		return "about " + h.minute(from)
 	}
-	return "between " + minute(from) + " and " + minute(to)
+	return "between " + h.minute(from) + " and " + h.minute(to)
 }
-
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

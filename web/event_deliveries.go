@@ -28,7 +28,7 @@ type attemptView struct {
 	ID         string // of the element, so that what is open stays open
 	Number     int
 	Open       bool
-	At         string
+	At         timeView
 	Result     mood
 	Took       string
 	Error      string
@@ -93,7 +93,7 @@ func newAttemptView(delivery string, a *store.Attempt, state store.DeliveryState
 	v := attemptView{
 		ID:       fmt.Sprintf("%s-%d", delivery, a.Number),
 		Number:   a.Number,
-		At:       exact(a.StartedAt),
+		At:       newTime(a.StartedAt, a.StartedAt),
 		Error:    a.Error,
 		URL:      a.RequestURL,
 		Request:  headerViews(a.RequestHeader, sentHeader, reveal),

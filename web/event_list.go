@@ -145,7 +145,7 @@ func (s *server) eventList(w http.ResponseWriter, r *http.Request) error {
 		r = h.with(r)
 	}
 	v := eventListView{page: s.newPage(r, "Events"), Verdicts: verdictChoices, Types: typeChoices()}
-	v.Lean, v.Scripts = true, []string{"js/search.js"}
+	v.Scripts = []string{"js/search.js"}
 	if q.Live {
 		v.Scripts = append(v.Scripts, "js/list.js")
 	}
@@ -266,8 +266,9 @@ func (v *eventListView) fill(q eventQuery, f filter.Filter, events store.EventPa
 	if !v.Live {
 		v.TailURL = ""
 	}
+	v.Lean = len(events.Events) > 0 // a page without a table has the styles and drawings to say so
 	if len(events.Events) == 0 && len(f.Terms) == 0 && firstPage && !v.TooSlow {
-		v.Setup, v.Lean = newSetupView(sources, publicURL), false
+		v.Setup = newSetupView(sources, publicURL)
 	}
 	v.ClearURL = q.on("").url()
 }

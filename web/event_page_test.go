@@ -409,8 +409,8 @@ func TestHostileEventsBreakNoPage(t *testing.T) {
 				t.Errorf("%s: invisible characters in the text %.40q", path, n.Data)
 			}
 			for _, attr := range n.Attr {
-				// What was searched for stands in the form as it is, so that it can be sent again.
-				if strings.ContainsAny(attr.Val, unseen) && !(n.Data == "input" && attr.Key == "value") {
+				// What was searched for stands in the form as it is, so that it can be sent again; and what is copied is exact.
+				if strings.ContainsAny(attr.Val, unseen) && !(n.Data == "input" && attr.Key == "value") && attr.Key != "data-copy" {
 					t.Errorf("%s: invisible characters in %s=%.40q", path, attr.Key, attr.Val)
 				}
 				if strings.HasPrefix(attr.Key, "on") || attr.Key == "style" {
@@ -421,12 +421,20 @@ func TestHostileEventsBreakNoPage(t *testing.T) {
 				}
 			}
 		}
-		if len(page.all("main")) != 1 || len(page.all("main section")) == 0 {
+		if len(page.all("main")) != 1 || len(page.all("main section"))+len(page.all("main form"))+len(page.all("main figure")) == 0 {
 			t.Errorf("%s: the page lost its shape", path)
 		}
 	}
+	var before *store.Event
 	for name, body := range bodies {
 		event := e(body)
+		if before != nil {
+			check("/events/" + event.ID.String() + "/compare/" + before.ID.String())
+		}
+		before = event
+		for _, path := range []string{"/redispatch/new?to=crm&id=" + event.ID.String(), "/reveals/new?of=event:" + event.ID.String()} {
+			check(path)
+		}
 		v.reveal(t, event)
 		for _, view := range []string{"", "?view=pretty", "?view=text", "?view=hex", "?view=%3Cscript%3E"} {
 			check("/events/" + event.ID.String() + view)
@@ -435,7 +443,10 @@ func TestHostileEventsBreakNoPage(t *testing.T) {
 			t.Errorf("%s: the raw bytes differ", name)
 		}
 	}
-	check("/events")
+	text := url.PathEscape(plenigo.Clean(hostile))
+	for _, path := range []string{"/events", "/overview", "/customers/" + text, "/entities/" + strings.ToLower(text) + "/" + text} {
+		check(path)
+	}
 	check("/events?q=" + url.QueryEscape(`customer:"`+strings.ReplaceAll(hostile, `"`, ``)+`"`))
 	check("/events?q=" + url.QueryEscape(hostile) + "&base=" + url.QueryEscape(hostile))
 	if rows := v.show("/events").all(".row"); len(rows) != len(bodies) {

@@ -38,7 +38,7 @@ type payloadTab struct {
 func newPayloadView(e *store.Event, view string, look sight, maxBody int64) payloadView {
 	v := payloadView{
 		ContentType: e.Header.Get("Content-Type"),
-		Size:        size(e.Size),
+		Size:        look.habits.size(e.Size),
 		RawURL:      eventURL(e.ID) + "/raw",
 	}
 	if len(e.Body) == 0 {
@@ -61,7 +61,7 @@ func newPayloadView(e *store.Event, view string, look sight, maxBody int64) payl
 		}
 	}
 	if body == nil {
-		v.Empty = "The body is no JSON, so nothing tells what in it is personal. It is hidden whole."
+		v.Empty = "Nothing of it is shown."
 		return v
 	}
 	var tree *payloadTree

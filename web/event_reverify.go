@@ -104,7 +104,7 @@ func receiversWords(destinations []*store.Destination) string {
 
 func newReverificationView(r *store.Reverification, p page) reverificationView {
 	v := reverificationView{
-		Result: verdictMood(r.Verification.Verdict), Reason: reasonWords(r.Verification.Reason), At: exact(r.At), Time: newTime(r.At, p.Now),
+		Result: verdictMood(r.Verification.Verdict), Reason: reasonWords(r.Verification.Reason), At: p.habits.exact(r.At), Time: newTime(r.At, p.Now),
 		By: r.RequestedBy, Released: r.Released, Steps: checkViews(r.Verification), ID: "reverification-" + r.ID.String(),
 	}
 	if r.RunID != 0 {

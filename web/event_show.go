@@ -151,7 +151,7 @@ func (s *server) eventShow(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Reverify = newReverifyView(e, source, later, arrivals, destinations, v.page)
 	v.Redispatch = newRedispatchView(e, v.Accepted, destinations, v.Role)
-	v.Arrivals = newArrivalsView(arrivals, v.ID, source.Scheme == verify.Scheme{} || source.Scheme == verify.Plenigo, v.Now)
+	v.Arrivals = newArrivalsView(arrivals, v.ID, source.Scheme == verify.Scheme{} || source.Scheme == verify.Plenigo, v.Now, v.habits)
 	v.OlderURL, v.NewerURL = neighbourURL(older), neighbourURL(newer)
 	return s.render(w, r, http.StatusOK, eventPage(v))
 }
@@ -218,7 +218,7 @@ func newEventView(p page, e *store.Event, source *store.Source, look sight) even
 		Verdict:      verdictMood(e.Verification.Verdict),
 		EntityID:     e.Envelope.EntityID,
 		Received:     newTime(e.ReceivedAt(), p.Now),
-		ReceivedAt:   exact(e.ReceivedAt()),
+		ReceivedAt:   p.habits.exact(e.ReceivedAt()),
 		Source:       link{source.Name, "/sources/" + source.Slug},
 		Slug:         link{source.Slug, filterURL(filter.KeySource, source.Slug)},
 		Customers:    customerViews(e.Envelope.Customers),
@@ -244,7 +244,7 @@ func newEventView(p page, e *store.Event, source *store.Source, look sight) even
 		v.Sender = e.Sender.String()
 	}
 	if !e.Envelope.ChangedAt.IsZero() {
-		v.ChangedAt = exact(e.Envelope.ChangedAt)
+		v.ChangedAt = p.habits.exact(e.Envelope.ChangedAt)
 	}
 	v.Title = eventTitle(v)
 	return v

@@ -211,12 +211,12 @@ func TestArrivalsInWords(t *testing.T) {
 			coming: "It was answered 200, so that plenigo takes it for delivered and does not send it again.",
 		},
 	} {
-		v := newArrivalsView(test.events, "", !test.elsewhere, ten.Add(test.now))
+		v := newArrivalsView(test.events, "", !test.elsewhere, ten.Add(test.now), habits{})
 		if v.Says != test.says || v.Coming != test.coming || v.Last != test.last || len(v.List) != test.listed {
 			t.Errorf("%s:\n  %q\n  %q\n  %q\n  %d listed", name, v.Says, v.Coming, v.Last, len(v.List))
 		}
 	}
-	if v := newArrivalsView(make([]store.EventSummary, shownArrivals+3), "", true, ten); len(v.List) != shownArrivals || v.More != 3 {
+	if v := newArrivalsView(make([]store.EventSummary, shownArrivals+3), "", true, ten, habits{}); len(v.List) != shownArrivals || v.More != 3 {
 		t.Errorf("%d listed, %d more", len(v.List), v.More)
 	}
 }

@@ -592,7 +592,7 @@ func exhaustedForm(v exhaustedListView, d exhaustedDestination, g exhaustedGroup
 			return templ_7745c5c3_Err
 		}
 		if d.MaySend {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 54, "Send again or let go…")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 54, "Redispatch or let go…")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -143,6 +143,15 @@ func (h habits) exactTo(t time.Time) string {
 	return t.Format(time.DateTime)
 }
 
+// minute is a time without its seconds, with its zone.
+func (h habits) minute(t time.Time) string {
+	t = t.In(h.zone())
+	if h.German {
+		return t.Format("02.01.2006 15:04 ") + zoneWord(t)
+	}
+	return t.Format("2006-01-02 15:04 ") + zoneWord(t)
+}
+
 // milli is the part of a second, to stand behind a time.
 func (h habits) milli(t time.Time) string {
 	if h.German {

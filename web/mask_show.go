@@ -134,7 +134,7 @@ func (s *server) newMaskView(r *http.Request, rules *mask.Rules, chosen string) 
 	}
 	v.Form = maskForm{
 		Path:  field{Name: "path", Label: "Path", Hint: "entity.items.price, **.nickname at any depth, * for any letters in a name", Max: 300, Wants: true, Code: true},
-		Class: mask.Personal, Reason: reasonField("Why", "It stands in the audit list."),
+		Class: mask.Personal, Reason: reasonField("Reason", "It stands in the audit list."),
 	}
 	types := map[string]int{v.Type: 0}
 	for _, rule := range mask.Known() {

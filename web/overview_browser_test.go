@@ -65,36 +65,48 @@ func TestBrowserSuggestionsAndKeys(t *testing.T) {
 		key  string
 		want int
 	}{{"j", 2}, {"j", 3}, {"k", 2}} {
-		b.do(chromedp.KeyEvent(step.key))
+		b.press(step.key)
 		if got := asks[int](b, at); got != step.want {
 			t.Errorf("after %s row %d has the focus, want %d", step.key, got, step.want)
 		}
 	}
-	b.do(chromedp.KeyEvent("x"))
+	b.press("x")
 	if !asks[bool](b, "document.querySelector('tr:nth-child(2) [name=id]').checked") {
 		t.Error("x marks nothing")
 	}
-	b.do(chromedp.KeyEvent("?"))
+	b.press("?")
 	b.sees("#keys[open]", "Next and previous event")
-	b.do(chromedp.KeyEvent(kb.Escape))
-	b.do(chromedp.KeyEvent("/"))
+	b.press(kb.Escape)
+	b.press("/")
 	if got := asks[string](b, "document.activeElement.id"); got != "q" {
 		t.Errorf("/ leads to %q", got)
 	}
 
-	asks[string](b, "document.getElementById('q').value = ''") // a key that is sent from here is typed as well, whatever the page does with it
-
 	// Suggestions.
 	b.do(chromedp.SendKeys("#q", "tri"))
 	b.sees("#q-list [role=option]", "trigger:")
-	b.do(chromedp.KeyEvent(kb.ArrowDown), chromedp.Click("#q-list [aria-selected=true]"))
-	if got := asks[string](b, "document.getElementById('q').value"); got != "trigger:" {
-		t.Errorf("the box says %q", got)
-	}
+	b.do(chromedp.Click("#q-list [role=option]:first-child")) // with the mouse
+	b.becomes("document.getElementById('q').value === 'trigger:' && document.activeElement.id === 'q'")
 	b.sees("#q-list [role=option]", "redispatched by somebody")
+	b.press(kb.Escape)
+	b.becomes("document.getElementById('q-list').hidden && document.getElementById('q').getAttribute('aria-expanded') === 'false'")
+
+	asks[string](b, "document.getElementById('q').value = ''")
+	b.do(chromedp.SendKeys("#q", "verd")) // and with the keys
+	b.sees("#q-list [role=option]", "verdict:")
+	b.press(kb.ArrowDown)
+	b.becomes("document.querySelector('#q-list [aria-selected=true]').id === document.getElementById('q').getAttribute('aria-activedescendant')")
+	b.press(kb.Enter)
+	b.becomes("document.getElementById('q').value === 'verdict:' && location.search === ''")
+	b.press("reje")
+	b.sees("#q-list [role=option]:first-child", "rejected")
+	b.press(kb.ArrowDown + kb.Enter)
+	b.becomes("document.getElementById('q').value === 'verdict:rejected '")
+	b.press(kb.Enter)
+	b.sees("#events", "Nothing matches")
 	b.open("/events?q=entity.status:DONE")
 	b.sees("#events", "Order")
-	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter))
+	b.press("j" + kb.Enter)
 	b.sees("#verification", "Signature")
 	b.quiet()
 }

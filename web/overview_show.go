@@ -81,7 +81,6 @@ func parseOverviewQuery(v url.Values) (overviewQuery, error) {
 // overviewView is the page of what arrived, altogether or of one source.
 type overviewView struct {
 	page
-	habits    habits
 	Query     overviewQuery
 	Source    *link // its page; nil: all
 	Sources   []choice
@@ -157,7 +156,7 @@ func (s *server) overviewShow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("listing sources: %w", err)
 	}
-	v := overviewView{page: s.newPage(r, "Overview"), habits: habitsOf(r.Context()), Query: q}
+	v := overviewView{page: s.newPage(r, "Overview"), Query: q}
 	v.Messages = s.takeFlashes(w, r)
 	var source *store.Source
 	if q.Source != "" {

@@ -20,6 +20,7 @@ type page struct {
 	Scripts  []string // of this page alone
 	Refresh  int      // seconds after which a browser without scripts loads the page again; 0: it does not
 	Messages []string // shown once, after something was done
+	habits   habits   // of who reads it
 	pulse    pulse    // zero where nobody is logged in
 	spool    spoolView
 }
@@ -29,7 +30,7 @@ func (s *server) newPage(r *http.Request, title string) page {
 	section, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	p := page{
 		Title: title, Section: section, Demo: s.Demo, Theme: themeOf(r), Now: s.Now(),
-		Here: "/events",
+		Here: "/events", habits: habitsOf(r.Context()),
 	}
 	if r.Method == http.MethodGet {
 		p.Here = r.URL.RequestURI()
@@ -40,4 +41,9 @@ func (s *server) newPage(r *http.Request, title string) page {
 		p.spool = newSpoolView(s.spool(), p.Now)
 	}
 	return p
+}
+
+// banners tells whether something stands above the page that has styles of its own.
+func (p page) banners() bool {
+	return p.Demo || p.User != "" && (len(urgentGuards(p.pulse.Guards)) > 0 || len(p.spool) > 0)
 }

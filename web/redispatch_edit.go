@@ -31,7 +31,7 @@ type redispatchEditView struct {
 	Wrong        string // what of it cannot be; ""
 	Cannot       string // why the body cannot be edited here; "" where it can
 	Command      string // which can
-	Reveal       bool   // it could after a reveal
+	Hidden       hiddenView
 }
 
 func (s *server) newRedispatchEdit(r *http.Request, e *store.Event) (redispatchEditView, error) {
@@ -82,7 +82,12 @@ func (s *server) redispatchEdit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if _, found := look.rules.Body(e.Body, look.of(e)); v.Cannot == "" && found.Hides(look.of(e)) {
-		v.Cannot, v.Command, v.Reveal = "What is personal or secret in its body is hidden from you, so it cannot be edited here. Reveal it on the event’s page, then come back.", "", true
+		reveal := look.of(e)
+		v.Cannot, v.Command = "What is hidden in its body would have to be edited unseen. Reveal it first.", ""
+		if !look.may {
+			v.Cannot = "What is hidden in its body would have to be edited unseen. " + mayNot(v.Role, store.RightReveal, "reveal it")
+		}
+		v.Hidden = look.hidden(hiddenWords(found, reveal), found.Secret > 0 && !reveal.Secrets, s.RevealFor, []string{revealOf(store.RevealEvent, e.ID.String())}, e)
 	}
 	if err := s.seen(r, actionView, e.ID.String()); err != nil {
 		return err

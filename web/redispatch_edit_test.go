@@ -87,6 +87,20 @@ func TestEditAndSend(t *testing.T) {
 		t.Errorf("a viewer sends: %s", a.Status)
 	}
 
+	// What is hidden is revealed on the very page that would edit it.
+	hidden := s.record(t, customerBody)
+	edit := "/events/" + hidden.ID.String() + "/edit"
+	strip := anna.show(edit)
+	if len(strip.all("#body")) != 0 || !strings.Contains(strip.one(t, ".notice").text(), "Reveal it first") {
+		t.Errorf("it is edited unseen: %s", strip.one(t, "main").text())
+	}
+	if a := anna.post("/reveals", filled(t, strip, "#hidden form", url.Values{"reason": {"ticket 12"}})); a.StatusCode != http.StatusSeeOther || a.Header.Get("Location") != edit {
+		t.Errorf("revealed: %s to %s", a.Status, a.Header.Get("Location"))
+	}
+	if text := anna.show(edit).one(t, "#body").text(); text != customerBody {
+		t.Errorf("revealed, and to be edited: %s", text)
+	}
+
 	binary := s.record(t, "\x00\x01")
 	if text := anna.show("/events/"+binary.ID.String()+"/edit").one(t, "main").text(); !strings.Contains(text, "The body is no text.") || !strings.Contains(text, "recall event test "+binary.ID.String()) {
 		t.Errorf("a body that is no text: %s", text)

@@ -122,9 +122,9 @@ func replayCreatePage(v replayCreateView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var7 string
-				templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(plural(v.Selected, "selected event", "selected events"))
+				templ_7745c5c3_Var7, templ_7745c5c3_Err = templ.JoinStringErrs(habitsOf(ctx).plural(v.Selected, "selected event", "selected events"))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/replay_create.templ`, Line: 19, Col: 73}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/replay_create.templ`, Line: 19, Col: 87}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var7))
 				if templ_7745c5c3_Err != nil {
@@ -263,7 +263,7 @@ func replayCreatePage(v replayCreateView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</select></div><fieldset class=\"form\"><legend>Of each entity</legend> <label class=\"check\"><input type=\"radio\" name=\"order\" value=\"all\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 22, "</select></div><fieldset class=\"form\"><legend class=\"field-name\">Of each entity</legend> <label class=\"check\"><input type=\"radio\" name=\"order\" value=\"all\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

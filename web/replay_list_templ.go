@@ -48,7 +48,7 @@ func replayListPage(v replayListView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			if v.MayCreate {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<div class=\"end\"><a class=\"button primary\" href=\"/replays/new\">Plan one…</a></div>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<div class=\"end\"><a class=\"button primary\" href=\"/replays/new\">Plan a replay…</a></div>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

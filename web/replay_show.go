@@ -85,7 +85,7 @@ func (s *server) findReplay(r *http.Request) (*store.Replay, error) {
 func newReplayShowView(p page, r *store.Replay, reasonAbove int) replayShowView {
 	v := replayShowView{
 		page: p, ID: r.ID, State: replayMood(r.State), Says: replaySentence(r), Filter: r.Filter, EventsURL: eventQuery{Text: r.Filter}.url(),
-		Until: exact(r.Until), Destination: link{r.Destination, "/destinations/" + r.Destination}, Which: replayWhich(r),
+		Until: p.habits.exact(r.Until), Destination: link{r.Destination, "/destinations/" + r.Destination}, Which: replayWhich(r),
 		By: r.RequestedBy, Reason: r.Reason, Created: newTime(r.CreatedAt, p.Now), Counts: replayCounts(r),
 		Types: typeCounts(r.Counts.Types), Verdicts: namedCounts(r.Counts.Verdicts, func(name string) string { return name }),
 		LeftOut: namedCounts(r.Counts.LeftOut, store.LeftInWords), Skipped: namedCounts(r.Skipped, store.LeftInWords),

@@ -80,7 +80,7 @@ func TestRetentionPages(t *testing.T) {
 		t.Errorf("after it the page says %s", text)
 	}
 	a := viewer.get(eventURL(due.ID))
-	if _, on, found := strings.Cut(a.body, "retention removed 1 accepted events, on "); a.StatusCode != http.StatusGone || !found || !isToday(on[:len(time.DateOnly)]) {
+	if _, on, found := strings.Cut(a.body, "retention removed 1 accepted event, on "); a.StatusCode != http.StatusGone || !found || !isToday(on[:len(time.DateOnly)]) {
 		t.Errorf("removed: %s %s", a.Status, a.page().one(t, "main").text())
 	}
 	viewer.show(eventURL(held.ID))

@@ -99,7 +99,7 @@ func (s *server) revealEnd(w http.ResponseWriter, r *http.Request) error {
 func (s *server) newReveals(r *http.Request) (v revealView, reveals []store.Reveal, err error) {
 	r.FormValue("of") // reads both the address and the form
 	v = revealView{
-		page: s.newPage(r, "Show what is hidden"), Of: r.Form["of"], For: span(s.RevealFor), Back: localPath(r.Form.Get("back")),
+		page: s.newPage(r, "Reveal what is hidden"), Of: r.Form["of"], For: span(s.RevealFor), Back: localPath(r.Form.Get("back")),
 		Secrets: r.Form.Get("secrets") == "true", Reason: reasonField("Why do you need to see it?", "It stands in the audit list with your name."),
 	}
 	v.Section, v.Reason.Wants = "events", true

@@ -73,7 +73,7 @@ func (s *server) findRun(r *http.Request) (*store.ReverifyRun, error) {
 func newReverifyShowView(p page, run *store.ReverifyRun, destinations []*store.Destination) reverifyShowView {
 	v := reverifyShowView{
 		page: p, ID: run.ID, State: runMood(run.State), Filter: run.Filter, EventsURL: eventQuery{Text: run.Filter}.url(),
-		Until: exact(run.Until), By: run.RequestedBy, Reason: run.Reason, Created: newTime(run.CreatedAt, p.Now),
+		Until: p.habits.exact(run.Until), By: run.RequestedBy, Reason: run.Reason, Created: newTime(run.CreatedAt, p.Now),
 		Checked: run.Checked, Releasable: run.Releasable, Receives: receiversWords(destinations),
 		MayChange: p.maySend(), URL: runURL(run.ID),
 	}

@@ -20,6 +20,7 @@ type sight struct {
 	may     bool           // reveal
 	back    string         // this page, to come back to
 	now     time.Time
+	habits  habits
 }
 
 // sight asks for the rules and the reveals of now. Where it fails no page with bodies is shown.
@@ -28,7 +29,7 @@ func (s *server) sight(r *http.Request) (sight, error) {
 	if err != nil {
 		return sight{}, err
 	}
-	l := sight{rules: rules, may: userOf(r).Role.May(store.RightReveal), back: "/events", now: s.Now()}
+	l := sight{rules: rules, may: userOf(r).Role.May(store.RightReveal), back: "/events", now: s.Now(), habits: habitsOf(r.Context())}
 	if r.Method == http.MethodGet {
 		l.back = r.URL.RequestURI()
 	}
@@ -128,7 +129,8 @@ func (l sight) hidden(says string, secrets bool, lasts time.Duration, of []strin
 		}
 	}
 	if !until.IsZero() {
-		v.Until = until.UTC().Format("15:04 UTC")
+		until = until.In(l.habits.zone())
+		v.Until = until.Format("15:04 ") + zoneWord(until)
 		v.Left = leftWords(until.Sub(l.now))
 	}
 	return v

@@ -112,7 +112,7 @@ func (s *server) sourceRemoveAsk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := sourceRemoveView{page: s.newPage(r, "Remove "+source.Name), Reason: reasonField("Why", "For the audit list. May be left empty.")}
+	v := sourceRemoveView{page: s.newPage(r, "Remove "+source.Name), Reason: reasonField("Reason", "For the audit list. May be left empty.")}
 	v.Source = newSourceView(source, s.PublicURL, v.Now)
 	latest, err := s.DB.ListEvents(r.Context(), store.EventQuery{Filter: sourceFilter(source.Slug), Limit: 1})
 	if err != nil {

@@ -253,9 +253,9 @@ func sourceListPage(v sourceListView) templ.Component {
 							return templ_7745c5c3_Err
 						}
 						var templ_7745c5c3_Var11 string
-						templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(plural(len(s.Secrets)-3, "older one", "older ones"))
+						templ_7745c5c3_Var11, templ_7745c5c3_Err = templ.JoinStringErrs(habitsOf(ctx).plural(len(s.Secrets)-3, "older one", "older ones"))
 						if templ_7745c5c3_Err != nil {
-							return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/source_list.templ`, Line: 72, Col: 84}
+							return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/source_list.templ`, Line: 72, Col: 98}
 						}
 						_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var11))
 						if templ_7745c5c3_Err != nil {

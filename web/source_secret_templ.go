@@ -526,7 +526,7 @@ func secretFormPage(v secretFormView) templ.Component {
 
 func secretFormWords(rotate bool) string {
 	if rotate {
-		return "change the secret"
+		return "Change the secret"
 	}
 	return "add a secret"
 }

@@ -57,8 +57,8 @@ func (s *server) tombstoneShow(w http.ResponseWriter, r *http.Request, stone *st
 
 func newTombstoneView(p page, t *store.Tombstone, source string) tombstoneView {
 	v := tombstoneView{
-		page: p, ID: t.EventID.String(), Verdict: verdictMood(verify.Verdict(t.Verdict)), Received: newTime(t.ReceivedAt(), p.Now), ReceivedAt: exact(t.ReceivedAt()),
-		Erased: newTime(t.ErasedAt, p.Now), ErasedAt: exact(t.ErasedAt), By: t.ErasedBy, Case: link{Text: fmt.Sprintf("case %d", t.CaseID)}, Kept: t.Recorded, Source: source,
+		page: p, ID: t.EventID.String(), Verdict: verdictMood(verify.Verdict(t.Verdict)), Received: newTime(t.ReceivedAt(), p.Now), ReceivedAt: p.habits.exact(t.ReceivedAt()),
+		Erased: newTime(t.ErasedAt, p.Now), ErasedAt: p.habits.exact(t.ErasedAt), By: t.ErasedBy, Case: link{Text: fmt.Sprintf("case %d", t.CaseID)}, Kept: t.Recorded, Source: source,
 		Reason: reasonWords(verify.Reason(t.Reason)), Answered: statusWords(t.Answered), Tone: statusTone(t.Answered), APIVersion: t.APIVersion, Size: size(t.Size),
 		SHA256: fmt.Sprintf("%x", t.BodySHA256),
 	}

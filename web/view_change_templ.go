@@ -393,7 +393,7 @@ func viewPanel(id, title string, views []viewView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(views) == 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<p class=\"panel-body soft\">None yet. Narrow the <a href=\"/events\">list of events</a>, then save the view there.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 29, "<div class=\"panel-body\"><p class=\"soft\">None yet. Narrow the <a href=\"/events\">list of events</a>, then save the view there.</p></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

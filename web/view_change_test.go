@@ -108,6 +108,10 @@ func TestHabits(t *testing.T) {
 	if text := page.one(t, ".row time").text(); !strings.HasPrefix(text, e.ReceivedAt().In(mustZone(t, "Asia/Tokyo")).Format("15:04:05,000")) {
 		t.Errorf("the time is %q", text)
 	}
+	event := v.show("/events/"+e.ID.String()).one(t, ".event-head").text()
+	if want := e.ReceivedAt().In(mustZone(t, "Asia/Tokyo")).Format("02.01.2006 15:04:05,000 JST"); !strings.Contains(event, want) {
+		t.Errorf("the event's page says %q, want in it %s", event, want)
+	}
 	for _, form := range []url.Values{{"habits": {"fr"}}, {"zone": {"Mars/Olympus"}}, {"zone": {"Local"}}, {"zone": {"../../etc/passwd"}}} {
 		if a := v.post("/account/habits", form); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%v: %s", form, a.Status)

@@ -60,7 +60,7 @@ func TestRetentionCommands(t *testing.T) {
 	h.run("", "retention", "run", "--json").want(t, 0, `"done_at":"20`, `"error":""`)
 	h.run("", "retention", "show").want(t, 0, "and left nothing that was due")
 	h.run("", "retention", "show", "--json").want(t, 0, `"rules":[{"source":"shop","class":"accepted","days":30}],"undecided":["rejected","audit"],"last_run":{"ended_at":"20`)
-	h.run("", "event", "show", gone).want(t, 1, "is no longer kept", "1 accepted events")
+	h.run("", "event", "show", gone).want(t, 1, "is no longer kept", "1 accepted event,")
 	h.run("", "event", "show", uuid.Must(uuid.NewV7()).String()).want(t, 1, "there is no event")
 	h.run("", "retention", "hold", "list").want(t, 0, "case 7", actor())
 	h.run("", "retention", "hold", "release", "1").want(t, 0, "released")

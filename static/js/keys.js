@@ -16,7 +16,7 @@
     button.addEventListener("click", () => help.showModal());
   }
 
-  const places = { e: "/events", f: "/failures", s: "/sources", d: "/destinations", v: "/views" };
+  const places = { o: "/overview", e: "/events", f: "/failures", s: "/sources", d: "/destinations", r: "/replays", a: "/alerts", v: "/views" };
   let going = 0;
 
   const move = (step) => {

@@ -34,12 +34,20 @@
   // The server's clock counts: the page says what time it was there, so a wrong clock here does no harm.
   const skew = Date.now() - Date.parse(document.documentElement.dataset.now);
   const tick = () => {
-    for (const part of document.querySelectorAll("[data-age]")) {
+    for (const part of document.querySelectorAll("[data-age], .row time span")) {
       const text = age((Date.now() - skew - Date.parse(part.closest("time").dateTime)) / 1000);
       if (part.textContent !== text) part.textContent = text;
     }
   };
   setInterval(tick, 5000);
+
+  // What was done stands above the page: who listens to it hears that first, and goes on from there.
+  const said = document.querySelector("main > .notice.tone-good[role=status]");
+  addEventListener("load", () => setTimeout(() => { // after the browser has gone to what the address names
+    if (!said || document.activeElement !== document.body) return;
+    said.tabIndex = -1;
+    said.focus({ preventScroll: true });
+  }));
 
   // Escape closes what is open above the page; so does a click beside it.
   const opened = ".menu[open], .pop[open]";
@@ -67,21 +75,8 @@
     for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
   });
 
-  // What was opened stays open when a part of the page is renewed.
-  let open = [];
-  document.addEventListener("htmx:beforeSwap", () => {
-    open = [...document.querySelectorAll("details[id][open]")].map((d) => d.id);
-  });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    for (const id of open) {
-      const details = document.getElementById(id);
-      if (details) details.open = true;
-    }
-    prepare(document);
-    tick();
-  });
-
-  document.addEventListener("recall:rows", tick);
+  // Parts of the page came, or were renewed.
+  document.addEventListener("recall:rows", () => { prepare(document); tick(); });
 
   prepare(document);
 })();

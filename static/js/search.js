@@ -42,6 +42,7 @@
   };
   const show = (suggestions) => {
     if (!suggestions.length || document.activeElement !== box) { close(); return; }
+    const kept = chosen < 0 ? undefined : found[chosen].insert; // a later answer does not take the choice away
     found = suggestions;
     list.replaceChildren(...found.map((one, i) => {
       const option = document.createElement("li");
@@ -62,7 +63,7 @@
     }));
     list.hidden = false;
     box.setAttribute("aria-expanded", "true");
-    choose(-1);
+    choose(found.findIndex((one) => one.insert === kept));
   };
   const take = (i) => {
     const one = found[i];

@@ -7,7 +7,10 @@
   // The times where bars begin, and where the last one ends, in milliseconds.
   const startsOf = (plot) => {
     let minutes = 0;
-    return plot.dataset.starts.split(" ").map((n) => (minutes += +n) * 60000);
+    return plot.dataset.starts.split(" ").flatMap((part) => { // how many minutes, and how many times
+      const [length, times] = part.split("*");
+      return Array.from({ length: +(times || 1) }, () => (minutes += +length) * 60000);
+    });
   };
   const time = (at) => new Date(at).toISOString().slice(0, 16);
   const address = (plot, from, to) => plot.dataset.volume.replace("{from}", time(from)).replace("{to}", time(to));
@@ -21,8 +24,12 @@
   for (const plot of document.querySelectorAll("[data-volume]")) {
     const starts = startsOf(plot);
     const wide = 1200 / Math.max(starts.length - 1, 8);
+    let day;
     plot.dataset.titles.split("|").forEach((title, i) => {
       if (!title) return;
+      if (title.startsWith(",")) title = day + title; // of the same day as the one before
+      day = title.split(",")[0];
+      title = title.replace(/: ([\d.,]*\d)/, (all, n) => `${all} event${n === "1" ? "" : "s"}`);
       const link = draw("a", plot.querySelector(".volume-hits"), { href: address(plot, starts[i], starts[i + 1]), tabindex: -1 });
       draw("title", link, {}).textContent = title;
       draw("rect", link, { x: i * wide, width: wide, height: 96 });

@@ -154,7 +154,7 @@ func TestBrowserByKeyboardAlone(t *testing.T) {
 	b.sees("#run", "4 on the list")
 	b.tabTo("#start button")
 	b.press(kb.Enter)
-	b.sees("#run", "sent")
+	b.sees("#run", "The first few are sent")
 	accessible()
 	r, err := s.db.FindReplay(t.Context(), 1)
 	must(t, err)

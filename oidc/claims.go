@@ -16,6 +16,7 @@ type Identity struct {
 	Subject string     // never changes, and is never given to somebody else
 	Name    string     // what the provider calls them; may be anything, and "" where it says nothing
 	Role    store.Role // "": none, so that they may not come in
+	Token   string     // the ID token, which is nobody's business but the provider's: LogOutURL gives it back
 }
 
 // claims are what the provider says of somebody.

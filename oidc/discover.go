@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"time"
 
@@ -29,8 +30,9 @@ type discovery struct {
 // described is a provider that has been found.
 type described struct {
 	*oidc.Provider
-	oauth    oauth2.Config
-	namesIss bool // it names itself in each answer (RFC 9207)
+	oauth      oauth2.Config
+	namesIss   bool     // it names itself in each answer (RFC 9207)
+	endSession *url.URL // where people log out there; nil: nowhere
 }
 
 // discover returns the provider's description, asked for once and kept for a while. ErrUnreachable where there is none.
@@ -68,6 +70,7 @@ func (p *Provider) describe(ctx context.Context) (*described, error) {
 	var more struct {
 		Auth     []string `json:"token_endpoint_auth_methods_supported"`
 		NamesIss bool     `json:"authorization_response_iss_parameter_supported"`
+		End      string   `json:"end_session_endpoint"`
 	}
 	if err := found.Claims(&more); err != nil {
 		return nil, fmt.Errorf("%w: reading its description: %w", ErrUnreachable, err)
@@ -79,7 +82,7 @@ func (p *Provider) describe(ctx context.Context) (*described, error) {
 	}
 	return &described{found, oauth2.Config{
 		ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: endpoint, RedirectURL: p.RedirectURL, Scopes: p.Scopes,
-	}, more.NamesIss}, nil
+	}, more.NamesIss, p.endSession(more.End)}, nil
 }
 
 // known returns the provider's description; an old one does while it is away.

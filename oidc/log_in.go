@@ -74,7 +74,9 @@ func (p *Provider) Finish(ctx context.Context, a Attempt, answer url.Values) (*I
 			return nil, err
 		}
 	}
-	return p.identity(token.Subject, claims), nil
+	who := p.identity(token.Subject, claims)
+	who.Token, _ = tokens.Extra("id_token").(string)
+	return who, nil
 }
 
 // verify checks the ID token: signature, issuer, audience and times by go-oidc, the rest here.

@@ -32,6 +32,7 @@ type Options struct {
 	ClientID     string
 	ClientSecret string // "": a public client, which PKCE alone protects
 	RedirectURL  string // where the provider sends people back to, as it is registered there
+	LoggedOutURL string // likewise after a log-out there
 	Name         string // shown to people; "": the issuer's host
 	Scopes       []string
 	RoleClaim    string     // its name, or the way to it with dots between

@@ -40,7 +40,7 @@ func TestNothingAnswersWithoutASession(t *testing.T) {
 			t.Errorf("%s by htmx: %s, HX-Redirect %q", r.pattern, a.Status, a.Header.Get("HX-Redirect"))
 		}
 	}
-	for _, want := range []string{"GET /login", "POST /login", "GET /login/code", "POST /login/code", "GET /login/oidc", "GET /login/oidc/callback", "GET /login/once", "POST /login/once"} {
+	for _, want := range []string{"GET /login", "POST /login", "GET /login/code", "POST /login/code", "GET /login/oidc", "GET /login/oidc/callback", "GET /login/oidc/logout", "GET /login/oidc/out", "GET /login/once", "POST /login/once"} {
 		if !open[want] {
 			t.Errorf("%s is not open", want)
 		}

@@ -157,6 +157,6 @@ func (s *site) furnish(t *testing.T, d dress) map[string][]string {
 		"/sources/{slug}/unreadable": nil, // only of one whose secrets another key has sealed
 		// No pages for people, or pages that who is logged in does not see.
 		"/health/details": nil, "/metrics": nil, "/events/count": nil, "/events/suggest": nil, "/events/tail": nil, "/events/{id}/raw": nil, "/erasures/{id}/certificate.json": nil,
-		"/login": nil, "/login/code": nil, "/login/oidc": nil, "/login/oidc/callback": nil, "/login/once": nil,
+		"/login": nil, "/login/code": nil, "/login/oidc": nil, "/login/oidc/callback": nil, "/login/oidc/logout": nil, "/login/oidc/out": nil, "/login/once": nil,
 	}
 }

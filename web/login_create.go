@@ -17,6 +17,8 @@ type loginView struct {
 	Error     string
 	Provider  string // its name; "": there is none
 	Passwords bool   // they let in now
+	Out       bool   // logged out here, and at the provider not yet
+	Done      string // what has just been done
 }
 
 // maxName bounds what is compared and logged.
@@ -28,7 +30,13 @@ func (s *server) loginShow(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return nil
 	}
-	return s.render(w, r, http.StatusOK, loginPage(s.newLoginView(r, next)))
+	v := s.newLoginView(r, next)
+	if leave := s.leaving(r); s.Provider != nil && leave.State != "" && !leave.Sent && s.Provider.LogsOut(r.Context()) {
+		if v.Out = true; s.LogOut == LogOutAlways { // a form may not lead to another site, a page may
+			w.Header().Set("Refresh", "0; url="+logOutThere)
+		}
+	}
+	return s.render(w, r, http.StatusOK, loginPage(v))
 }
 
 func (s *server) newLoginView(r *http.Request, next string) loginView {
@@ -116,6 +124,9 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	clear(session.Values)
 	if err := session.Save(r, w); err != nil {
 		return fmt.Errorf("ending the session: %w", err)
+	}
+	if err := s.mayLogOutThere(w, userOf(r)); err != nil {
+		return err
 	}
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 	return nil

@@ -106,6 +106,7 @@ func (s *server) providerEnd(w http.ResponseWriter, r *http.Request) error {
 	if err := s.keepSession(w, r, token); err != nil {
 		return err
 	}
+	s.keepHint(w, who.Token)
 	http.Redirect(w, r, firstPage(a.Next), http.StatusSeeOther)
 	return nil
 }

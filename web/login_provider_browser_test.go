@@ -53,5 +53,13 @@ func TestBrowserProviderLogIn(t *testing.T) {
 	b.sees("table.tokens", "crm-sync")
 	look("/tokens")
 	look("/users")
+	b.do(chromedp.Click(".menu summary"), chromedp.Click(".logout button"))
+	b.sees(".notice", "still logged in at Müller")
+	look("/login")
+	b.do(chromedp.Click(".notice a.button"))
+	b.sees(".notice", "You are logged out here and at Müller")
+	if len(h.ended) != 1 {
+		t.Errorf("ended at the provider: %q", h.ended)
+	}
 	b.quiet()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	zitadel "github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"recall/oidc"
 	"recall/store"
@@ -30,6 +31,8 @@ type providerHouse struct {
 	mu     sync.Mutex
 	users  map[string]*storage.User
 	groups map[string][]string // by user id
+	ended  []string            // sessions there: whose, and of which client
+	back   []string            // where clients may have people sent back to after a log-out
 }
 
 func (h *providerHouse) GetUserByID(id string) *storage.User {
@@ -72,6 +75,27 @@ func (s withGroups) SetUserinfoFromToken(ctx context.Context, info *zitadel.User
 	return err
 }
 
+// TerminateSession notes whose session was ended.
+func (s withGroups) TerminateSession(ctx context.Context, user, client string) error {
+	s.house.mu.Lock()
+	s.house.ended = append(s.house.ended, user+" of "+client)
+	s.house.mu.Unlock()
+	return s.Storage.TerminateSession(ctx, user, client)
+}
+
+// GetClientByClientID adds where people may be sent back to after a log-out, of which the example's clients know nothing.
+func (s withGroups) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := s.Storage.GetClientByClientID(ctx, id)
+	return leavingClient{c, s.house.back}, err
+}
+
+type leavingClient struct {
+	op.Client
+	back []string
+}
+
+func (c leavingClient) PostLogoutRedirectURIs() []string { return c.back }
+
 func newProviderHouse(t *testing.T) *providerHouse {
 	t.Helper()
 	h := &providerHouse{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, groups: map[string][]string{}}
@@ -106,7 +130,8 @@ func newProviderSite(t *testing.T, change ...func(*Options, *oidc.Options)) (*si
 		must(t, err)
 		o.Provider = p
 	})
-	p.RedirectURL = s.URL + "/login/oidc/callback"
+	p.RedirectURL, p.LoggedOutURL = s.URL+"/login/oidc/callback", s.URL+"/login/oidc/out"
+	h.back = []string{p.LoggedOutURL}
 	h.clients["recall"] = storage.WebClient("recall", "s3cret", p.RedirectURL)
 	return s, h
 }

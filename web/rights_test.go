@@ -25,6 +25,8 @@ var leastOf = map[string]string{
 	"POST /login/code":                    "open",
 	"GET /login/oidc":                     "open",
 	"GET /login/oidc/callback":            "open",
+	"GET /login/oidc/logout":              "open",
+	"GET /login/oidc/out":                 "open",
 	"GET /login/once":                     "open",
 	"POST /login/once":                    "open",
 	"POST /logout":                        "own",

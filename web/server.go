@@ -29,10 +29,12 @@ type server struct {
 	tailPlaces  tailPlaces
 	known       known
 	attempts    *securecookie.SecureCookie
-	answers     chan struct{} // bounds the provider's answers looked into at one time
-	counts      chan struct{} // bounds counts at one time
-	exports     chan struct{} // bounds exports at one time
-	checks      chan struct{} // bounds password checks at one time: each takes memory and a core
+	leaves      *securecookie.SecureCookie // of log-outs
+	hints       *securecookie.SecureCookie // of ID tokens
+	answers     chan struct{}              // bounds the provider's answers looked into at one time
+	counts      chan struct{}              // bounds counts at one time
+	exports     chan struct{}              // bounds exports at one time
+	checks      chan struct{}              // bounds password checks at one time: each takes memory and a core
 }
 
 func newServer(o Options) *server {
@@ -45,6 +47,8 @@ func newServer(o Options) *server {
 		deviceCodec: newDeviceCodec(o.Key),
 		tail:        newTail(o.DB, o.Log, o.Now),
 		attempts:    newAttemptCodec(o.Key),
+		leaves:      newLeavingCodec(o.Key, leavingAge),
+		hints:       newLeavingCodec(o.Key, o.Sessions.Age),
 		answers:     make(chan struct{}, 8),
 		counts:      make(chan struct{}, countsAtOnce),
 		exports:     make(chan struct{}, exportMost),
@@ -87,6 +91,8 @@ func (s *server) routes() []route {
 		{"POST /login/code", anyone, s.codeCheck},
 		{"GET /login/oidc", anyone, s.providerBegin},
 		{"GET /login/oidc/callback", anyone, s.providerEnd},
+		{"GET /login/oidc/logout", anyone, s.providerLogOut},
+		{"GET /login/oidc/out", anyone, s.providerLoggedOut},
 		{"GET /login/once", anyone, s.onceShow},
 		{"POST /login/once", anyone, s.onceCheck},
 		{"POST /logout", loggedIn, s.logout},

@@ -49,6 +49,7 @@ type Options struct {
 	Sessions   store.SessionLimits // zero: 2 h idle, 12 h in all
 	Provider   *oidc.Provider      // where people log in besides here; nil: nowhere
 	Passwords  PasswordLogin       // "": on
+	LogOut     ProviderLogOut      // of who logged in at the provider; "": offered there, too
 	RevealFor  time.Duration       // how long what is hidden stays revealed; 0: 15 min
 	Demo       bool                // marks every page as a demonstration
 	Metrics    http.Handler        // for who is logged in; nil: there are none

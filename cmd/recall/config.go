@@ -50,6 +50,7 @@ type config struct {
 	Sessions        store.SessionLimits
 	Provider        *oidc.Options // nil: people log in here only
 	PasswordLogin   web.PasswordLogin
+	ProviderLogOut  web.ProviderLogOut
 	RevealFor       time.Duration
 	ShutdownDelay   time.Duration
 	ShutdownGrace   time.Duration
@@ -100,7 +101,7 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		ShutdownDelay: p.duration("RECALL_SHUTDOWN_DELAY", serve.ShutdownDelay, 0, 10*time.Minute),
 		ShutdownGrace: p.duration("RECALL_SHUTDOWN_GRACE", serve.ShutdownGrace, time.Second, 10*time.Minute),
 	}
-	c.Provider, c.PasswordLogin = p.provider(serve.providerSettings, c.AdminURL, c.EgressProxy)
+	c.Provider, c.PasswordLogin, c.ProviderLogOut = p.provider(serve.providerSettings, c.AdminURL, c.EgressProxy)
 	if c.DatabaseURL == "" && (c.DirectURL != "" || c.ReadURL != "") {
 		p.add("RECALL_DATABASE_DIRECT_URL and RECALL_DATABASE_READ_URL stand beside RECALL_DATABASE_URL, which is not set")
 	}

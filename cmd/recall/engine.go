@@ -125,7 +125,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	}
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
-		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, Provider: provider, Passwords: a.cfg.PasswordLogin, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
+		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, Provider: provider, Passwords: a.cfg.PasswordLogin, LogOut: a.cfg.ProviderLogOut, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
 		Test:     test,
 		Alerts:   front.alerts,

@@ -22,11 +22,12 @@ type providerSettings struct {
 	RoleClaim     string `name:"oidc-role-claim" env:"RECALL_OIDC_ROLE_CLAIM" default:"groups" help:"Claim that says what somebody may do, with dots on the way to one inside of another: realm_access.roles."`
 	Roles         string `name:"oidc-roles" env:"RECALL_OIDC_ROLES" placeholder:"VALUE=ROLE,…" help:"Roles by the values of that claim, such as recall-admins=admin,recall-ops=operator. Without it the provider says nothing of roles, and they are changed here."`
 	DefaultRole   string `name:"oidc-default-role" env:"RECALL_OIDC_DEFAULT_ROLE" default:"none" help:"Role of who has none by RECALL_OIDC_ROLES; none lets nobody in without one."`
+	LogOut        string `name:"oidc-logout" env:"RECALL_OIDC_LOGOUT" default:"offer" help:"Whether who logged in at the provider is logged out there, too, where it announces how: offer asks after the log-out here, always goes on by itself, off does not."`
 	PasswordLogin string `name:"password-login" env:"RECALL_PASSWORD_LOGIN" default:"on" help:"Whether passwords let in where there is a provider: on, off, or unreachable: while the provider does not answer."`
 }
 
 // provider reads where people log in, nil: here only. The admin UI's address is not guessed: the provider has to know it.
-func (p *problems) provider(s providerSettings, adminURL string, proxy bool) (*oidc.Options, web.PasswordLogin) {
+func (p *problems) provider(s providerSettings, adminURL string, proxy bool) (*oidc.Options, web.PasswordLogin, web.ProviderLogOut) {
 	passwords := web.PasswordLogin(s.PasswordLogin)
 	switch passwords {
 	case "":
@@ -34,6 +35,14 @@ func (p *problems) provider(s providerSettings, adminURL string, proxy bool) (*o
 	case web.PasswordOn, web.PasswordOff, web.PasswordUnreachable:
 	default:
 		p.add("RECALL_PASSWORD_LOGIN: %.40q is none of on, off, unreachable", s.PasswordLogin)
+	}
+	logOut := web.ProviderLogOut(s.LogOut)
+	switch logOut {
+	case "":
+		logOut = web.LogOutOffer
+	case web.LogOutOffer, web.LogOutAlways, web.LogOutOff:
+	default:
+		p.add("RECALL_OIDC_LOGOUT: %.40q is none of offer, always, off", s.LogOut)
 	}
 	secret, _ := p.secret("RECALL_OIDC_CLIENT_SECRET", s.Secret, s.SecretFile)
 	if s.Issuer == "" {
@@ -43,11 +52,11 @@ func (p *problems) provider(s providerSettings, adminURL string, proxy bool) (*o
 		if passwords != web.PasswordOn {
 			p.add("RECALL_PASSWORD_LOGIN=%s needs RECALL_OIDC_ISSUER: without a provider nobody could log in", passwords)
 		}
-		return nil, passwords
+		return nil, passwords, logOut
 	}
 	p.issuer(s.Issuer)
 	o := &oidc.Options{
-		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret, RedirectURL: adminURL + "/login/oidc/callback", Name: s.Name,
+		Issuer: s.Issuer, ClientID: s.ClientID, ClientSecret: secret, RedirectURL: adminURL + "/login/oidc/callback", LoggedOutURL: adminURL + "/login/oidc/out", Name: s.Name,
 		Scopes: strings.Fields(strings.ReplaceAll(s.Scopes, ",", " ")), RoleClaim: s.RoleClaim,
 	}
 	if proxy {
@@ -75,7 +84,7 @@ func (p *problems) provider(s providerSettings, adminURL string, proxy bool) (*o
 	if s.Roles == "" && o.DefaultRole == "" {
 		p.add("RECALL_OIDC_ROLES and RECALL_OIDC_DEFAULT_ROLE are both not set: nobody who logs in at the provider would have a role")
 	}
-	return o, passwords
+	return o, passwords, logOut
 }
 
 // issuer has to be reached by TLS, unless it is on this machine.

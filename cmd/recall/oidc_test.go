@@ -21,7 +21,7 @@ func TestProviderSettings(t *testing.T) {
 	t.Setenv("RECALL_PASSWORD_LOGIN", "unreachable")
 	got := settings(t, "serve")
 	want := &oidc.Options{
-		Issuer: "https://login.example/realm/", ClientID: "recall", ClientSecret: "geheim", RedirectURL: "https://recall.example/login/oidc/callback",
+		Issuer: "https://login.example/realm/", ClientID: "recall", ClientSecret: "geheim", RedirectURL: "https://recall.example/login/oidc/callback", LoggedOutURL: "https://recall.example/login/oidc/out",
 		Scopes: []string{"openid", "profile", "groups"}, RoleClaim: "groups",
 		Roles: []oidc.RoleRule{{Value: "recall-admins", Role: store.RoleAdmin}, {Value: "recall-ops", Role: store.RoleOperator}},
 	}
@@ -43,6 +43,7 @@ func TestWrongProviderSettings(t *testing.T) {
 		"no roles":                   {"RECALL_OIDC_ROLES", "", "nobody who logs in at the provider would have a role"},
 		"an unknown role":            {"RECALL_OIDC_ROLES", "a=root", `RECALL_OIDC_ROLES: the role "root"`},
 		"an unknown default":         {"RECALL_OIDC_DEFAULT_ROLE", "root", `RECALL_OIDC_DEFAULT_ROLE: the role "root"`},
+		"log-out perhaps":            {"RECALL_OIDC_LOGOUT", "perhaps", "RECALL_OIDC_LOGOUT"},
 		"passwords perhaps":          {"RECALL_PASSWORD_LOGIN", "perhaps", "RECALL_PASSWORD_LOGIN"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,6 +71,12 @@ screenshots: ## Take a picture of every page, in both themes and at both widths,
 	@rm -rf screenshots
 	RECALL_SCREENSHOTS=$(CURDIR)/screenshots go test ./web -tags=screenshots -run '^TestScreenshots$$' -count=1 -timeout=40m
 
+.PHONY: pictures
+pictures: ## Take the pictures of the documents anew, into docs/img
+	@scripts/install-postgres
+	@scripts/install-chromium
+	RECALL_PICTURES=$(CURDIR)/docs/img go test ./cmd/recall -tags=screenshots -run '^TestPictures$$' -count=1
+
 .PHONY: clean
 clean: ## Remove what was built and unpacked here; the data folder stays
 	rm -rf bin dist screenshots .tools

@@ -1,26 +1,14 @@
 package recall_test
 
 import (
-	"go/ast"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
 )
 
-// TestGuardsOfThreatsExist: docs/security.md names a test in each row of its tables, and each test it names is there.
-func TestGuardsOfThreatsExist(t *testing.T) {
-	is := map[string]bool{}
-	for _, s := range sources(t) {
-		if !s.test() {
-			continue
-		}
-		for _, declared := range s.Decls {
-			if f, ok := declared.(*ast.FuncDecl); ok && f.Recv == nil {
-				is[f.Name.Name] = true
-			}
-		}
-	}
+// TestThreatsHaveGuards: docs/security.md names a test in each row of its tables. TestNamesInDocumentsExist looks whether it is there.
+func TestThreatsHaveGuards(t *testing.T) {
 	text, err := os.ReadFile("docs/security.md")
 	if err != nil {
 		t.Fatal(err)
@@ -39,10 +27,5 @@ func TestGuardsOfThreatsExist(t *testing.T) {
 	}
 	if rows == 0 {
 		t.Fatal("no threats found")
-	}
-	for _, named := range name.FindAllStringSubmatch(string(text), -1) {
-		if !is[named[1]] {
-			t.Errorf("docs/security.md names %s, and there is no such test", named[1])
-		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,8 +26,17 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "curl" { // for the commands of the documents
+		if err := curlMain(os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, "curl:", err)
+			os.Exit(22)
+		}
+		return
+	}
 	for _, variable := range os.Environ() { // a developer's own settings are none of the tests'
-		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "RECALL_") && name != "RECALL_POSTGRES_BIN" || strings.HasPrefix(name, "OTEL_") {
+		name, _, _ := strings.Cut(variable, "=")
+		kept := []string{"RECALL_POSTGRES_BIN", "RECALL_PICTURES", "RECALL_CHROMIUM"}
+		if strings.HasPrefix(name, "RECALL_") && !slices.Contains(kept, name) || strings.HasPrefix(name, "OTEL_") {
 			os.Unsetenv(name)
 		}
 	}

@@ -33,7 +33,7 @@ machine. Only one of the two may be set. Times are written as ` + "`90s`, `15m`,
 commas between.
 
 What is not here is kept in the database and set on pages or by commands, without a restart: sources, destinations, masking,
-retention, users, alert channels. The few settings that everybody looks at are in the [README](../README.md#settings).
+retention, users, alert channels. Traces are switched on by the standard variables of OpenTelemetry ([operations.md](operations.md#traces)). The few settings that everybody looks at are in the [README](../README.md#settings).
 `
 
 func writeSettings(w io.Writer, model *kong.Application) {

@@ -230,15 +230,24 @@ const (
 	docSecret   = "example-callback-secret"
 )
 
-// docPrelude: a shell that ends at the first failure and names it. Somebody types the passwords; a
-// running serve works on cases of erasure; and what doctor finds on a
+// docPrelude: a shell that ends at the first failure and names it. Somebody types the passwords; time goes by in which a running
+// serve sees a new source and works on cases of erasure; and what doctor finds on a
 // machine of tests, where nothing is durable, is no failure of the page.
 const docPrelude = `set -Eeuo pipefail
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
+worked() {
+	command recall erasure run
+	until command recall erasure show 1 | grep -q "is $1\."; do sleep 0.1; done
+}
 recall() {
 	case "$1 ${2-}" in
 	"user add" | "user password") command recall "$@" <password ;;
-	"erasure open" | "erasure confirm") command recall "$@" && command recall erasure run ;;
+	"source add")
+		command recall "$@"
+		while [ -n "${RECEIVER-}" ] && { curl -X POST "$RECEIVER/callbacks/shop" 2>&1 || true; } | grep -q 404; do sleep 0.1; done
+		;;
+	"erasure open") command recall "$@" && worked open ;;
+	"erasure confirm") command recall "$@" && worked closed ;;
 	doctor*) command recall "$@" || [ $? = 1 ] ;;
 	*) command recall "$@" ;;
 	esac
@@ -369,7 +378,7 @@ func newDocWorld(t *testing.T, commands string) *docWorld {
 		h.run("a long password", "user", "add", "keeper", "--role", "admin").want(t, 0)
 		token := h.run("", "token", "add", "docs", "--user", "keeper", "--right", "metadata,payloads,reveal,redispatch,audit,settings,erase")
 		token.want(t, 0)
-		w.env = append(w.env, "RECALL="+admin+"/api/v1", "TOKEN="+regexp.MustCompile(`recall_[0-9A-Za-z]{49}`).FindString(token.out))
+		w.env = append(w.env, "RECALL="+admin+"/api/v1", "RECEIVER="+receiverURL, "TOKEN="+regexp.MustCompile(`recall_[0-9A-Za-z]{49}`).FindString(token.out))
 		names = append(names, "https://callbacks.example.org", receiverURL, "http://127.0.0.1:8080", receiverURL, "http://127.0.0.1:8081", admin)
 	}
 	w.names = strings.NewReplacer(names...)

@@ -41,7 +41,7 @@ func destinationRemovePage(v destinationRemoveView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = destinationTrail(link{v.Destination.Name, v.Destination.PageURL}, "remove").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Remove", toDestinations, link{v.Destination.Name, v.Destination.PageURL}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -184,7 +184,7 @@ func trialPage(v trialView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = destinationTrail(v.Destination, "test").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Test", toDestinations, v.Destination).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -578,7 +578,7 @@ func destinationRevealPage(v destinationRevealView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = destinationTrail(v.Destination, "signing secret").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Signing secret", toDestinations, v.Destination).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -753,7 +753,7 @@ func destinationSecretPage(v destinationSecretView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = destinationTrail(v.Destination, "signing secret").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Signing secret", toDestinations, v.Destination).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

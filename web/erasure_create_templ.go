@@ -41,7 +41,7 @@ func erasureCreatePage(v erasureCreateView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = erasureTrail("Open a case").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Open a case", toErasures).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -41,7 +41,7 @@ func reportPage(v erasureCreateView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = erasureTrail("Answer a request").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Answer a request", toErasures).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -43,7 +43,7 @@ func erasureShowPage(v erasureShowView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = erasureTrail("Case "+strconv.FormatInt(v.ID, 10)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Case "+strconv.FormatInt(v.ID, 10), toErasures).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -41,7 +41,7 @@ func replayCreatePage(v replayCreateView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = replayTrail("New").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("New", toDestinations, toReplays).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -43,7 +43,7 @@ func replayShowPage(v replayShowView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = replayTrail(strconv.FormatInt(v.ID, 10)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail(strconv.FormatInt(v.ID, 10), toDestinations, toReplays).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

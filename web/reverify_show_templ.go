@@ -43,7 +43,7 @@ func reverifyShowPage(v reverifyShowView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = runTrail(strconv.FormatInt(v.ID, 10)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail(strconv.FormatInt(v.ID, 10), toEvents, toRuns).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -31,13 +31,13 @@ var plainDress = dress{asItIs, asItIs, asItIs}
 // wildDress has what comes from outside, and what people enter, as long and as odd as can be.
 var wildDress = dress{
 	name: func(plain string) string { return cut(plain+" <b>\u202e"+longWord, 59) },
-	text: func(plain string) string { return plain + hostile + longWord + longWord },
+	text: func(plain string) string { return plain + hostile + longWord },
 	body: func(plain string) string {
 		return strings.Replace(plain, `"entity":{`, `"entity":{"`+longWord+`":"`+longWord+`","bidi":"\u202e<b>",`, 1)
 	},
 }
 
-var longWord = strings.Repeat("Donaudampfschifffahrtsgesellschaft", 4)
+var longWord = strings.Repeat("Donaudampfschifffahrtsgesellschaft", 3)
 
 // TestScreenshots takes a picture of every page, in both themes and at both widths, for people to look through after a change.
 // A page that is not in the list fails it. `make screenshots` runs it.

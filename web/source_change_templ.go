@@ -41,7 +41,7 @@ func sourceRemovePage(v sourceRemoveView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = sourceTrail(link{v.Source.Name, v.Source.URL}, v.Source.Slug, "remove").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Remove", toSources, link{v.Source.Slug, v.Source.URL}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -153,7 +153,7 @@ func sourceGiveUpPage(v sourceShowView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = sourceTrail(link{v.Source.Name, v.Source.URL}, v.Source.Slug, "give up").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Give up", toSources, link{v.Source.Slug, v.Source.URL}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -41,7 +41,7 @@ func sourceRevealPage(v sourceRevealView) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = sourceTrail(v.Source, v.Slug, "reveal").Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = trail("Reveal", toSources, link{v.Slug, v.Source.URL}).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

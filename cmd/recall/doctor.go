@@ -85,6 +85,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	d.say("key", found)
 	d.say("serve", d.serve(ctx))
 	d.certificates(ctx)
+	d.provider(ctx)
 	d.say("spool", d.spool())
 	d.tracing()
 	d.database(ctx, key)

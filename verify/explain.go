@@ -90,6 +90,8 @@ func (r Result) freshnessWords() string {
 		return fmt.Sprintf("Signed at %s, %s before it arrived: older than the tolerance and the late window allow.", at, skew)
 	case r.Signature == Future:
 		return fmt.Sprintf("Signed at %s, %s after it arrived: further ahead than the tolerance. Check the clocks.", at, skew)
+	case r.SkewSeconds == 0:
+		return fmt.Sprintf("Signed at %s, in the second it arrived: within the tolerance.", at)
 	case r.SkewSeconds < 0:
 		return fmt.Sprintf("Signed at %s, %s ahead of our clock: within the tolerance.", at, skew)
 	}

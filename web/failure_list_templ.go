@@ -838,7 +838,7 @@ func unknownPanel(rows []unknownRow) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "<p class=\"panel-body soft\">A wrong URL entered at plenigo shows here: compare the path with the callback URL on the source’s page. They were answered 404, and nothing of them was kept but this. Signed ones carry the header of a plenigo signature; most others are scanners.</p><table class=\"table stacked unknown\"><thead><tr><th scope=\"col\">Path</th><th scope=\"col\">Sender</th><th scope=\"col\">Type of body</th><th scope=\"col\">Signature</th><th scope=\"col\">Requests</th><th scope=\"col\">Seen</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, "<p class=\"panel-body soft\">A wrong URL entered at plenigo shows here: compare the path with the callback URL on the source’s page. They were answered 404, and nothing of them was kept but this. Signed ones carry the header of a plenigo signature; most others are scanners.</p><table class=\"table stacked unknown\"><thead><tr><th scope=\"col\">Path</th><th scope=\"col\">Sender</th><th scope=\"col\">Type of body</th><th scope=\"col\">Signature</th><th scope=\"col\" class=\"number\">Requests</th><th scope=\"col\">Seen</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -901,14 +901,14 @@ func unknownPanel(rows []unknownRow) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 85, "</td><td data-name=\"Requests\">")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 85, "</td><td data-name=\"Requests\" class=\"number\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var41 string
 				templ_7745c5c3_Var41, templ_7745c5c3_Err = templ.JoinStringErrs(u.Count)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/failure_list.templ`, Line: 206, Col: 41}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `web/failure_list.templ`, Line: 206, Col: 56}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var41))
 				if templ_7745c5c3_Err != nil {

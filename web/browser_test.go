@@ -263,6 +263,10 @@ func TestBrowserWholeWay(t *testing.T) {
 		}
 	}
 	b.sees(".attempt[open]", "502 Bad Gateway")
+
+	// The address of an attempt shows it unfolded.
+	b.open("/events/" + e.ID.String() + "#delivery-" + deliveries[0].ID.String() + "-1")
+	b.sees(".attempt[open]", "502 Bad Gateway")
 	b.quiet()
 }
 

@@ -30,6 +30,7 @@ type eventView struct {
 	Unexpected   bool
 	Test         bool
 	Received     timeView
+	AroundURL    string // the list of what came shortly before and after
 	ReceivedAt   string
 	Source       link // Text is the name
 	Slug         link // to the list of its events
@@ -202,6 +203,9 @@ func (s *server) sourceOf(r *http.Request, id int64) (*store.Source, error) {
 	return source, nil
 }
 
+// around is how long before and after an event its neighbours are looked at.
+const around = 5 * time.Minute
+
 func eventURL(id uuid.UUID) string { return "/events/" + id.String() }
 
 func neighbourURL(p store.EventPage) string {
@@ -246,6 +250,8 @@ func newEventView(p page, e *store.Event, source *store.Source, look sight) even
 	if !e.Envelope.ChangedAt.IsZero() {
 		v.ChangedAt = p.habits.exact(e.Envelope.ChangedAt)
 	}
+	at := e.ReceivedAt()
+	v.AroundURL = eventQuery{Text: timedText("", filterTime(at.Add(-around)), filterTime(at.Add(around+time.Minute)))}.url()
 	v.Title = eventTitle(v)
 	return v
 }

@@ -137,6 +137,7 @@ func TestBrowserByKeyboardAlone(t *testing.T) {
 	storetest.End(t, s.db, deliveries[0], attempt, store.DeliverySucceeded, time.Time{})
 	b.sees("#delivery-list", "succeeded")
 	b.becomes("window.before !== document.getElementById('delivery-list') && document.activeElement.matches('.attempt[open] > summary')")
+	b.becomes("document.querySelector('body > [role=status]').textContent === 'succeeded'")
 	accessible()
 
 	// To the replays by two keys; the plan is made, and started.

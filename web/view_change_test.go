@@ -112,6 +112,9 @@ func TestHabits(t *testing.T) {
 	if want := e.ReceivedAt().In(mustZone(t, "Asia/Tokyo")).Format("02.01.2006 15:04:05,000 JST"); !strings.Contains(event, want) {
 		t.Errorf("the event's page says %q, want in it %s", event, want)
 	}
+	if rows := v.show(v.show("/events/"+e.ID.String()).one(t, ".event-head .around").attr("href")).all(".row"); len(rows) != 1 {
+		t.Errorf("around the event there are %d", len(rows))
+	}
 	for _, form := range []url.Values{{"habits": {"fr"}}, {"zone": {"Mars/Olympus"}}, {"zone": {"Local"}}, {"zone": {"../../etc/passwd"}}} {
 		if a := v.post("/account/habits", form); a.StatusCode != http.StatusBadRequest {
 			t.Errorf("%v: %s", form, a.Status)

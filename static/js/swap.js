@@ -7,6 +7,14 @@
   let pressed = false;
   let open = [];
   let focused;
+  let were = "";
+
+  // What a screen reader says when a state has changed: the renewed part itself comes too new to be read out.
+  const teller = document.createElement("p");
+  teller.className = "unseen";
+  teller.setAttribute("role", "status");
+  document.body.append(teller);
+  const states = (part) => [...part.querySelectorAll(".badge")].map((badge) => badge.textContent.trim()).join(", ");
 
   const release = () => setTimeout(() => { pressed = false; }); // after the click that follows
   addEventListener("pointerdown", () => { pressed = true; }, true);
@@ -35,12 +43,15 @@
       detail.shouldSwap = false; // it comes again
       return;
     }
+    were = states(detail.target);
     open = [...document.querySelectorAll("details[id][open]")].map((d) => d.id);
     const active = document.activeElement;
     const near = detail.target.contains(active) && active.closest("[id]");
     focused = near && [near.id, [...near.querySelectorAll(places)].indexOf(active)];
   });
-  document.addEventListener("htmx:afterSwap", () => {
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    const now = document.getElementById(detail.target.id);
+    if (now && states(now) !== were) teller.textContent = states(now);
     for (const id of open) {
       const details = document.getElementById(id);
       if (details) details.open = true;

@@ -44,8 +44,12 @@ generate: ## Make the Go code of the templates and docs/settings.md anew
 	go tool templ generate -log-level=error
 	@go run ./cmd/recall settings > docs/settings.md.new && mv docs/settings.md.new docs/settings.md
 
+.PHONY: licences
+licences: ## Write docs/licences.md, the licence of everything that is linked in
+	@scripts/licences
+
 .PHONY: verify
-verify: ## Check what needs no test: generated files, format, vet, staticcheck, modules, known vulnerabilities
+verify: ## Check what needs no test: generated files, format, vet, staticcheck, modules, known vulnerabilities, licences
 	@scripts/verify
 
 .PHONY: bench
@@ -61,7 +65,7 @@ soak: ## Kill, stop, cut and fill up everything around a loaded Recall, many tim
 	RECALL_SOAK_FAULTS=$(or $(FAULTS),200) go test ./soak -tags=soak -count=1 -timeout=120m -v
 
 .PHONY: release
-release: ## Build the archives of a release into dist/, with SBOM and checksums
+release: ## Build the archives of a release into dist/, with SBOM, licences and checksums
 	@scripts/release
 
 .PHONY: screenshots

@@ -62,7 +62,8 @@ type Options struct {
 	PublicURL  string       // where the outside reaches the receiver
 	Rate       int          // requests a minute that one token may make of this instance; 0: no limit
 	Version    string
-	Secure     bool // the outside reaches us over TLS
+	Secure     bool   // the outside reaches us over TLS
+	RolesFrom  string // the issuer that says the roles of its users at each log-in; "": none does
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"recall/api"
 	"recall/store"
 	"recall/verify"
 )
@@ -110,6 +111,32 @@ func TestTroubles(t *testing.T) {
 	h.call(t, "GET", "/overview?range=week", "").want(200, `"rejected":1`, `"open_failures":0`, `"source":"shop"`, `"destination":"crm"`)
 	h.call(t, "GET", "/overview?source=nope", "").want(404)
 	h.call(t, "GET", "/health", "").want(200, `"state":"ok"`)
+}
+
+// What the identity provider says of its users, the API does not say: no password at all, and no role where groups give roles.
+func TestProviderUsersBelongToTheProvider(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://id.example"
+	for _, test := range []struct {
+		name, rolesFrom string
+		role            int
+	}{{"the provider says roles", issuer, 409}, {"another provider does", "https://other.example", 200}, {"it does not", "", 200}} {
+		h := newHouse(t, func(o *api.Options) { o.RolesFrom = test.rolesFrom })
+		_, u, err := h.db.LogInByProvider(t.Context(), store.ProviderLogIn{Issuer: issuer, Subject: "1", Name: "paula", Host: "id.example", Role: store.RoleViewer})
+		must(t, err)
+		h.call(t, "PATCH", "/users/"+u.Name, `{"role":"admin"}`).want(test.role)
+		h.call(t, "PUT", "/users/"+u.Name+"/password", `{"password":"correct horse battery"}`).want(409, "identity provider")
+		want := store.RoleViewer
+		if test.role == 200 {
+			want = store.RoleAdmin
+		}
+		if u, err := h.db.FindUser(t.Context(), u.ID); err != nil || u.Role != want {
+			t.Errorf("%s: %+v, %v", test.name, u, err)
+		}
+		if u, err := h.db.CheckPassword(t.Context(), u.Name, "correct horse battery"); err == nil {
+			t.Errorf("%s: %s has a password here", test.name, u.Name)
+		}
+	}
 }
 
 func TestUsersAndRetention(t *testing.T) {

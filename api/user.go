@@ -106,6 +106,9 @@ func (s *server) userRole(ctx context.Context, in *struct {
 		return nil, wrong("body.role", err.Error())
 	}
 	u, err := s.changeUser(ctx, in.Name, "user.role", map[string]any{"role": role}, func(u *store.User, note store.AuditEntry) error {
+		if s.RolesFrom != "" && s.RolesFrom == u.Issuer {
+			return &Problem{Status: http.StatusConflict, Type: "provider", Detail: "The identity provider says the role of this user at each log-in: change the user's groups there."}
+		}
 		return s.DB.SetRole(ctx, u.Name, role, note)
 	})
 	if err != nil {

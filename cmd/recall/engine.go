@@ -112,14 +112,18 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	h.background.Go(func() { repeat(work, a.log, "indexing events", indexEvery, db.IndexEvents) })
 	secure := g.secure()
 	test := &testSender{receiver: receiver, live: h.live, now: a.now}
-	h.api, err = api.NewHandler(api.Options{
-		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Test: test, Details: details, PublicURL: g.receiver,
-		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, Log: a.log, Now: a.now,
-	})
+	provider, err := a.newProvider()
 	if err != nil {
 		return err
 	}
-	provider, err := a.newProvider()
+	rolesFrom := ""
+	if provider != nil && provider.ManagesRoles() {
+		rolesFrom = provider.Issuer
+	}
+	h.api, err = api.NewHandler(api.Options{
+		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Test: test, Details: details, PublicURL: g.receiver,
+		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, RolesFrom: rolesFrom, Log: a.log, Now: a.now,
+	})
 	if err != nil {
 		return err
 	}

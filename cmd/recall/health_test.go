@@ -16,6 +16,7 @@ import (
 
 	"recall/plenigo"
 	"recall/receive"
+	"recall/static"
 	"recall/store/storetest"
 )
 
@@ -46,6 +47,52 @@ func watchAt(t *testing.T, url string, client *http.Client, headers ...string) (
 		t.Fatal(err)
 	}
 	return w, string(text)
+}
+
+// hardened checks the headers of answers to a GET of everything that the admin listener serves: routes of its own, pages, the API,
+// static files, redirects, errors. Pages and operations one by one are looked at in rooms web and api.
+func hardened(t *testing.T, admin string, client *http.Client, secure bool) {
+	t.Helper()
+	for path, want := range map[string]int{
+		"/health/live": 200, "/health/ready": 200, "/health/details": 401, "/metrics": 401, "/login": 200, "/events": 303, "/no/such/page": 303,
+		"/api/v1/events": 401, "/api/v1/nothing": 401, "/api/v1/openapi.json": 200, "/api//v1/events": 0, static.URL("css/base.css"): 200, "/static/none.css": 404,
+	} {
+		client := *client
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		for name, token := range map[string]string{"nobody": "", "a watcher": "Bearer " + metricsToken} {
+			var more []string
+			if token != "" {
+				more = []string{"Authorization", token}
+			}
+			w, _ := watchAt(t, admin+path, &client, more...)
+			if token == "" && want != 0 && w.StatusCode != want {
+				t.Errorf("%s: %s, want %d", path, w.Status, want)
+			}
+			h := w.Header
+			policy := h.Get("Content-Security-Policy")
+			for _, part := range []string{"default-src 'none'", "frame-ancestors 'none'"} {
+				if !strings.Contains(policy, part) || strings.Contains(policy, "unsafe") {
+					t.Errorf("%s by %s: the policy is %q", path, name, policy)
+				}
+			}
+			want := map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Strict-Transport-Security": ""}
+			if secure {
+				want["Strict-Transport-Security"] = "max-age=31536000"
+			}
+			for header, value := range want {
+				if got := h.Get(header); got != value {
+					t.Errorf("%s by %s (%s): %s is %q, want %q", path, name, w.Status, header, got, value)
+				}
+			}
+			if referrer := h.Get("Referrer-Policy"); referrer != "same-origin" && referrer != "no-referrer" {
+				t.Errorf("%s by %s: Referrer-Policy %q", path, name, referrer)
+			}
+			cache, shared := h.Get("Cache-Control"), w.StatusCode == 200 && (strings.HasPrefix(path, static.Prefix) || strings.HasSuffix(path, "openapi.json"))
+			if (cache == "no-store") == shared {
+				t.Errorf("%s by %s (%s): Cache-Control %q", path, name, w.Status, cache)
+			}
+		}
+	}
 }
 
 // notified is what systemd would be told.
@@ -103,6 +150,7 @@ func TestWatched(t *testing.T) {
 			}
 		}
 	}
+	hardened(t, s.printed("Admin UI"), stranger, false)
 	if w, _ := watch(s, stranger, "/events", bearer...); w.StatusCode != http.StatusSeeOther {
 		t.Errorf("the token opens the events: %s", w.Status)
 	}
@@ -215,7 +263,7 @@ func TestHeadersBeforeTheDatabase(t *testing.T) {
 				f.handler(nothing, nothing).ServeHTTP(w, httptest.NewRequest(method, path, nil))
 				h := w.Header()
 				if !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") || h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") == "" ||
-					(h.Get("Strict-Transport-Security") != "") != secure || w.Code == http.StatusServiceUnavailable && h.Get("Cache-Control") != "no-store" {
+					(h.Get("Strict-Transport-Security") != "") != secure || h.Get("Cache-Control") != "no-store" {
 					t.Errorf("%s %s, secure %t: %d %v", method, path, secure, w.Code, h)
 				}
 			}

@@ -209,6 +209,8 @@ func TestServeWithTLS(t *testing.T) {
 		}
 	}
 
+	hardened(t, admin, client, true)
+
 	// Old versions, and requests without TLS, get nowhere.
 	for _, address := range []string{admin + "/health/live", receiver + "/callbacks/demo"} {
 		if r, err := client.Get(address); err != nil {

@@ -392,3 +392,37 @@ func TestRefusedRecipient(t *testing.T) {
 		t.Error("an error of below comes through")
 	}
 }
+
+// Names in a message are words, whatever they look like: no header of a mail, no sign that a chat acts on.
+func TestHostileWordsInMessages(t *testing.T) {
+	t.Parallel()
+	box, hook, slack := newMailbox(t, false), newSink(t), newSink(t)
+	w := newWorld(t, time.Now(), func(o *alert.Options) { o.Outgoing.Trust(box.roots) })
+	hostile := "ops\r\nBcc: eve@example.org\r\nContent-Type: text/html\r\n\r\n<!channel> <b>*x*</b> & <https://evil.example|log in>"
+	s := slack.channel("slack")
+	s.Webhook.Format = store.FormatSlack
+	for _, c := range []*store.AlertChannel{box.channel("mail", store.SecuritySTARTTLS), hook.channel("hook"), s} {
+		w.channel(c)
+		c.Name = hostile
+		must(t, w.watch.Test(t.Context(), c))
+	}
+	mails := box.got()
+	if len(mails) != 1 {
+		t.Fatalf("%d mails", len(mails))
+	}
+	m, err := mail.ReadMessage(strings.NewReader(mails[0]))
+	must(t, err)
+	if m.Header.Get("Bcc") != "" || !strings.HasPrefix(m.Header.Get("Content-Type"), "text/plain") || len(m.Header["Content-Type"]) != 1 || m.Header.Get("To") != "<ops@example.org>, <night@example.org>" {
+		t.Errorf("the name became headers: %v", m.Header)
+	}
+	if got := hook.got(); len(got) != 1 || !strings.Contains(fmt.Sprint(got[0]["text"]), "<!channel>") {
+		t.Errorf("the webhook got %v", got)
+	}
+	got := slack.got()
+	if len(got) != 1 {
+		t.Fatalf("Slack got %v", got)
+	}
+	if text := fmt.Sprint(got[0]["text"]); strings.ContainsAny(text, "<>") || !strings.Contains(text, "&lt;!channel&gt;") || strings.Count(strings.SplitN(text, "\n", 2)[0], "*") > 2 {
+		t.Errorf("Slack got %q", text)
+	}
+}

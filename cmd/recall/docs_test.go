@@ -121,8 +121,10 @@ func TestDocumentsParse(t *testing.T) {
 			switch b.info {
 			case "sh", notRun:
 				for _, line := range recallCommands(b.text) {
-					read++
-					if parser, err := kong.New(&cli{}, kong.Vars{"version": ""}, kong.Writers(io.Discard, io.Discard), kong.Exit(func(int) {})); err != nil { // a parser remembers what it has read
+					if read++; strings.HasPrefix(line, "--version") {
+						continue // it is no command
+					}
+					if parser, err := kong.New(&cli{}, kong.Vars{"version": ""}, kong.Writers(io.Discard, io.Discard)); err != nil { // a parser remembers what it has read
 						t.Fatal(err)
 					} else if _, err := parser.Parse(words(line)); err != nil {
 						t.Errorf("%s: recall %s: %v", b.place, line, err)

@@ -20,7 +20,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// searchRuns is how often each query is asked, each time for something else where it asks for one of many.
+// searchRuns is how often each query is asked, each time for something else where it asks for one of many: cold, with the
+// system's cache of files emptied before each, and then all of them again, warm.
 const searchRuns = 30
 
 // runSearch measures how fast events are found among a made history, through the pages as a browser gets them. The history
@@ -98,6 +99,9 @@ func (s *searching) prepare(ctx context.Context) error {
 	if err := s.conn.QueryRow(ctx, `SELECT count(*) FROM events`).Scan(&s.events); err != nil {
 		return err
 	}
+	if err := s.fillCounts(ctx); err != nil {
+		return fmt.Errorf("counting the history: %w", err)
+	}
 	if s.built, err = s.waitForIndex(ctx); err != nil {
 		return err
 	}
@@ -130,6 +134,37 @@ func (s *searching) makeHistory(ctx context.Context, url string) error {
 		return err
 	}
 	_, err = s.conn.Exec(ctx, `UPDATE search_progress SET version = 0`)
+	return err
+}
+
+// fillCounts makes the counts that pages read, as if the history had arrived by and by, unless they are there.
+func (s *searching) fillCounts(ctx context.Context) error {
+	var there bool
+	if err := s.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM volume)`).Scan(&there); there || err != nil {
+		return err
+	}
+	_, err := s.conn.Exec(ctx, `
+		BEGIN;
+		CREATE TEMPORARY TABLE counted ON COMMIT DROP AS
+		SELECT date_trunc('minute', to_timestamp(('x' || substr(id::text, 1, 8) || substr(id::text, 10, 4))::bit(48)::bigint / 1000.0)) AS start,
+			source_id, verdict, answered, entity_type, callback_type, count(*) AS events, max(id::text)::uuid AS last
+		FROM events GROUP BY 1, 2, 3, 4, 5, 6;
+		INSERT INTO volume_types (entity_type, callback_type)
+		SELECT entity_type, callback_type FROM counted GROUP BY 1, 2 ORDER BY sum(events) DESC LIMIT 250;
+		INSERT INTO volume (grain, type_id, start, source_id, verdict, answered, events)
+		SELECT grain, type.id, date_trunc(grain::text, c.start, 'UTC'), source_id, verdict, answered, sum(events)
+		FROM counted c
+		LEFT JOIN volume_types t USING (entity_type, callback_type)
+		CROSS JOIN LATERAL (VALUES (0), (coalesce(t.id, 1))) AS type (id)
+		CROSS JOIN unnest(enum_range(NULL::volume_grain)) AS grain
+		WHERE grain <> 'minute' OR c.start > now() - interval '7 days'
+		GROUP BY 1, 2, 3, 4, 5, 6;
+		INSERT INTO source_hours (source_id, hour, verdict, answered, secret, events, last_event_id)
+		SELECT source_id, date_trunc('hour', start, 'UTC'), verdict, answered, '', sum(events), max(last::text)::uuid
+		FROM counted GROUP BY 1, 2, 3, 4;
+		COMMIT;
+		VACUUM ANALYZE volume;
+		VACUUM ANALYZE source_hours`)
 	return err
 }
 
@@ -174,13 +209,18 @@ func (s *searching) logIn(ctx context.Context) error {
 	return nil
 }
 
-// get asks for a page of events and tells how long the whole answer took, and how many events it shows.
-func (s *searching) get(ctx context.Context, filter string, before uuid.UUID) (time.Duration, int, error) {
+// eventsURL is the page of events that a filter finds.
+func eventsURL(filter string, before uuid.UUID) string {
 	values := url.Values{"q": {filter}}
 	if before != uuid.Nil {
 		values.Set("before", before.String())
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+"/events?"+values.Encode(), nil)
+	return "/events?" + values.Encode()
+}
+
+// get asks for a page and tells how long the whole answer took, and how many events it shows.
+func (s *searching) get(ctx context.Context, url string) (time.Duration, int, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+url, nil)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -193,7 +233,7 @@ func (s *searching) get(ctx context.Context, filter string, before uuid.UUID) (t
 	page, err := io.ReadAll(answer.Body)
 	took := time.Since(began)
 	if err == nil && answer.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", filter, answer.Status)
+		err = fmt.Errorf("%s: %s", url, answer.Status)
 	}
 	return took, bytes.Count(page, []byte(`href="/events/0`)), err
 }
@@ -232,10 +272,9 @@ var searchQueries = []searchQuery{
 // measure asks every query cold and warm, and writes the table.
 func (s *searching) measure(ctx context.Context) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured on %s, %d events over %d days.\n\n| Query | first, cold | p50, warm | p95, warm | events shown |\n| --- | ---: | ---: | ---: | ---: |\n",
+	fmt.Fprintf(&b, "Measured on %s, %d events over %d days.\n\n| Query | p50, cold | p95, cold | p50, warm | p95, warm | events shown |\n| --- | ---: | ---: | ---: | ---: | ---: |\n",
 		time.Now().UTC().Format(time.DateOnly), s.events, historyDays)
 	random := rand.New(rand.NewPCG(3, 4))
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 	for _, q := range searchQueries {
 		var before uuid.UUID
 		if q.page > 0 {
@@ -244,32 +283,66 @@ func (s *searching) measure(ctx context.Context) (string, error) {
 				return "", err
 			}
 		}
-		cold := "not measured"
-		if dropCaches() {
-			took, _, err := s.get(ctx, q.filter(random), before)
-			if err != nil {
-				return "", err
-			}
-			cold = ms(took)
+		var urls []string
+		for range searchRuns {
+			urls = append(urls, eventsURL(q.filter(random), before))
 		}
-		var times []time.Duration
-		shown := 0
-		for n := range searchRuns + 3 {
-			took, events, err := s.get(ctx, q.filter(random), before)
-			if err != nil {
-				return "", err
-			}
-			if n >= 3 {
-				times = append(times, took)
-				shown = max(shown, events)
-			}
+		if err := s.measurePage(ctx, &b, q.what, urls); err != nil {
+			return "", err
 		}
-		slices.Sort(times)
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", q.what, cold, ms(times[len(times)/2]), ms(times[len(times)*95/100]), shown)
-		fmt.Fprintf(os.Stderr, "  %s: %s %s\n", q.what, cold, ms(times[len(times)/2]))
+	}
+	for _, p := range []struct{ what, url string }{
+		{"the overview, last 24 hours", "/overview"}, {"the overview of a source, last 24 hours", "/overview?source=shop"},
+		{"the overview, last 30 days", "/overview?range=30d"}, {"a customer's history", fmt.Sprintf("/entities/customer/%d", someCustomer(random))},
+	} {
+		if err := s.measurePage(ctx, &b, p.what, slices.Repeat([]string{p.url}, searchRuns)); err != nil {
+			return "", err
+		}
 	}
 	sizes, err := s.sizes(ctx)
 	return b.String() + sizes, err
+}
+
+// measurePage writes a row of the table: pages cold, and warm.
+func (s *searching) measurePage(ctx context.Context, b *strings.Builder, what string, urls []string) error {
+	cold, _, err := s.ask(ctx, urls, dropCaches)
+	if err != nil {
+		return err
+	}
+	if _, _, err = s.ask(ctx, urls, nil); err != nil { // fills the caches
+		return err
+	}
+	warm, shown, err := s.ask(ctx, urls, nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %d |\n", what, percentile(cold, 50), percentile(cold, 95), percentile(warm, 50), percentile(warm, 95), shown)
+	fmt.Fprintf(os.Stderr, "  %s: %s, then %s\n", what, percentile(cold, 95), percentile(warm, 95))
+	return nil
+}
+
+// ask asks for pages in turn, and tells how long the answers took, ascending; none where what is to be done before each could
+// not be.
+func (s *searching) ask(ctx context.Context, urls []string, prepare func() bool) (times []time.Duration, shown int, err error) {
+	for _, url := range urls {
+		if prepare != nil && !prepare() {
+			return nil, 0, nil
+		}
+		took, events, err := s.get(ctx, url)
+		if err != nil {
+			return nil, 0, err
+		}
+		times, shown = append(times, took), max(shown, events)
+	}
+	slices.Sort(times)
+	return times, shown, nil
+}
+
+func percentile(times []time.Duration, p int) string {
+	if len(times) == 0 {
+		return "not measured"
+	}
+	return fmt.Sprintf("%.1f ms", float64(times[len(times)*p/100].Microseconds())/1000)
 }
 
 // pageBegin is where a page far back begins, by the list itself.

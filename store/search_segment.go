@@ -14,7 +14,7 @@ import (
 // event in a million is named in vain for each that is asked for.
 const (
 	segmentEvents = 1 << 13 // of one that is made from events
-	mergedEvents  = 16 * segmentEvents
+	mergedEvents  = 32 * segmentEvents
 	termBits      = 26
 )
 

@@ -229,13 +229,22 @@ func (e *Eraser) names(ctx context.Context, c *store.ErasureCase) ([]string, err
 	}
 }
 
-// editedTests are those that name a person though they were made of an event that is not theirs: people wrote their bodies.
+// editedTests are those that name a person though they were made of an event that is not theirs: people wrote their bodies, and
+// receivers answered them.
 func (e *Eraser) editedTests(ctx context.Context, person string, names []string) (found []*store.EditedTest, err error) {
 	err = e.db.EachEditedTest(ctx, func(t *store.EditedTest) error {
 		made := &store.Event{Body: t.Body, Envelope: plenigo.Read(t.Body)}
 		_, is := Judge(made, person)
+		texts := [][]byte{bytes.ToLower(t.Body), bytes.ToLower(t.ResponseBody)}
+		for _, values := range t.ResponseHeader {
+			texts = append(texts, bytes.ToLower([]byte(strings.Join(values, "\n"))))
+		}
 		for _, name := range names {
-			is = is || len(name) >= leastInText && bytes.Contains(bytes.ToLower(t.Body), bytes.ToLower([]byte(name)))
+			if len(name) < leastInText {
+				continue
+			}
+			name := bytes.ToLower([]byte(name))
+			is = is || slices.ContainsFunc(texts, func(text []byte) bool { return bytes.Contains(text, name) })
 		}
 		if is {
 			found = append(found, &store.EditedTest{EventID: t.EventID, ID: t.ID})

@@ -310,7 +310,9 @@ type docWorld struct {
 }
 
 func (w *docWorld) real(text string) string {
-	text = regexp.MustCompile(`(--(?:secret|password|webhook)) -(\s)`).ReplaceAllString(text, "$1 - <secret$2") // what somebody pastes
+	// What somebody pastes.
+	text = regexp.MustCompile(`(--secret -)(\s)`).ReplaceAllString(text, "$1 <secret$2")
+	text = regexp.MustCompile(`(--webhook -)(\s)`).ReplaceAllString(text, "$1 <url$2")
 	return w.names.Replace(text)
 }
 

@@ -42,10 +42,10 @@ var drawn = map[string]string{
 // listIcons are the drawings of the list of events and of the frame around every page; otherIcons are the rest.
 var (
 	listIcons = []string{
-		"check", "clock", "cross", "dash", "dots", "question", "retry", "send", "info", "search", "down", "right", "left", "person",
+		"check", "clock", "cross", "dash", "dots", "question", "retry", "send", "search", "down", "right", "left", "person",
 		"download", "close", "columns", "star", "bell",
 	}
-	otherIcons = []string{"copy", "lost", "inbox", "plus", "minus", "change", "order", "eye", "eye-off"}
+	otherIcons = []string{"copy", "lost", "info", "inbox", "plus", "minus", "change", "order", "eye", "eye-off"}
 )
 
 // icon refers to a drawing. A page has hundreds: it is written as short as can be.

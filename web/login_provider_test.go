@@ -33,6 +33,7 @@ type providerHouse struct {
 	groups map[string][]string // by user id
 	ended  []string            // sessions there: whose, and of which client
 	back   []string            // where clients may have people sent back to after a log-out
+	codes  []string            // given out
 }
 
 func (h *providerHouse) GetUserByID(id string) *storage.User {
@@ -168,6 +169,9 @@ func (h *providerHouse) answerTo(t *testing.T, address, name string) string {
 	back = follow(c.Get(back))
 	to, err := url.Parse(back)
 	must(t, err)
+	h.mu.Lock()
+	h.codes = append(h.codes, to.Query().Get("code"))
+	h.mu.Unlock()
 	return to.RequestURI()
 }
 
@@ -378,6 +382,16 @@ func TestProviderAnswersThatLetNobodyIn(t *testing.T) {
 	}
 	if text := s.log.String(); strings.Contains(text, "s3cret") || !strings.Contains(text, "names another issuer") {
 		t.Errorf("logged %s", text)
+	}
+	var audited string
+	must(t, s.db.Pool().QueryRow(t.Context(), `SELECT coalesce(string_agg(a::text, ' '), '') FROM audit_entries a`).Scan(&audited))
+	if len(h.codes) < 8 {
+		t.Errorf("the provider gave out %d codes", len(h.codes))
+	}
+	for _, code := range append(h.codes, "s3cret", "eyJ", "made-up", "id_token") {
+		if code == "" || strings.Contains(s.log.String(), code) || strings.Contains(audited, code) {
+			t.Errorf("%q is in the log or the audit list", code)
+		}
 	}
 	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "/login/oidc"} {
 		if to := s.visitor(t).through(h, "berta", next).Header.Get("Location"); to != "/events" {

@@ -21,7 +21,7 @@ import (
 type options struct {
 	recall  string        // the binary to measure
 	time    time.Duration // of each measurement
-	history int           // events stored before the last measurements; 0: none
+	history int           // events that -only search makes
 	out     string        // where the table goes besides standard output
 	dir     string        // scratch folder
 	only    string        // measure this alone, and write no file; "": everything
@@ -38,10 +38,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.recall, "recall", "bin/recall", "the binary to measure")
 	flag.DurationVar(&o.time, "time", 8*time.Second, "length of each measurement")
-	flag.IntVar(&o.history, "history", 0, "events stored before the last measurements, such as 10000000; of search: how many are made if -dir has none yet")
+	flag.IntVar(&o.history, "history", 0, "events that -only search makes if -dir has none yet, such as 10000000")
 	flag.StringVar(&o.out, "out", "", "file whose tables are replaced, such as docs/performance.md")
 	flag.StringVar(&o.dir, "dir", "", "scratch folder on the disk to measure (default: a temporary one)")
-	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries, planning or history, which write no file; or search")
+	flag.StringVar(&o.only, "only", "", "measure only this: postgres, http, prototype, recall, destinations, deliveries or planning, which write no file; or search, which is a run of its own")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -81,7 +81,6 @@ func run(ctx context.Context, o options) error {
 		{"destinations", "Recall with destinations", measureDestinations},
 		{"deliveries", "Recall's deliveries", measureDeliveries},
 		{"planning", "the planning of replays", measurePlanning},
-		{"history", "Recall with a history", measureHistory},
 	} {
 		if o.only != "" && o.only != measure.name {
 			continue

@@ -205,28 +205,6 @@ func measureDestinations(ctx context.Context, o options, r *report) error {
 	return nil
 }
 
-// measureHistory repeats the highest rate with that many events stored before.
-func measureHistory(ctx context.Context, o options, r *report) error {
-	if o.history == 0 {
-		return nil
-	}
-	i, err := newInstance(ctx, o, "history")
-	if err != nil {
-		return err
-	}
-	defer i.stop()
-	if _, err := (load{addr: i.addr, path: path, connections: 16, time: time.Second}).run(ctx); err != nil {
-		return err
-	}
-	err = i.copyEvents(ctx, o.history, o.history)
-	if err != nil {
-		return fmt.Errorf("making the history: %w", err)
-	}
-	r.history, err = load{addr: i.addr, path: path, connections: 64, time: o.time}.run(ctx)
-	r.historyEvents = o.history
-	return err
-}
-
 // copyEvents stores copies of an event that has arrived, of so many entities, spread over this week, whose partition is there.
 func (i *instance) copyEvents(ctx context.Context, events, entities int) error {
 	return i.query(ctx, fmt.Sprintf(`

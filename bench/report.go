@@ -20,8 +20,6 @@ type report struct {
 	prototype, recall loads
 	cost              cost
 	destinations      map[int]result
-	history           result
-	historyEvents     int
 	deliveries        deliveries
 	planned           planned
 }
@@ -61,9 +59,6 @@ func (r *report) markdown() string {
 	row("Highest rate, 64 connections", rate(r.recall.max64.rate), "bare prototype", ratio(r.recall.max64.rate, r.prototype.max64.rate))
 	for _, n := range []int{1, 10} {
 		row(fmt.Sprintf("Highest rate, %d destinations match", n), rate(r.destinations[n].rate), "none matches", ratio(r.destinations[n].rate, r.recall.max64.rate))
-	}
-	if r.historyEvents > 0 {
-		row(fmt.Sprintf("Highest rate with %d events stored", r.historyEvents), rate(r.history.rate), "empty", ratio(r.history.rate, r.recall.max64.rate))
 	}
 	for _, p := range []float64{50, 99, 99.9} {
 		mine, bare := r.recall.at1000.percentile(p), r.prototype.at1000.percentile(p)

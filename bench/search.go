@@ -300,7 +300,11 @@ func (s *searching) measure(ctx context.Context) (string, error) {
 		}
 	}
 	sizes, err := s.sizes(ctx)
-	return b.String() + sizes, err
+	if err != nil {
+		return "", err
+	}
+	receiving, err := s.measureReceiving(ctx)
+	return b.String() + sizes + receiving, err
 }
 
 // measurePage writes a row of the table: pages cold, and warm.

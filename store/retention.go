@@ -66,17 +66,17 @@ func (r RetentionRule) Until(now time.Time) time.Time {
 	return weekOf(now.AddDate(0, 0, -r.Days))
 }
 
-// Words are such as "400 days" or "for ever".
-func (r RetentionRule) Words() string { return retentionWords(&r.Days) }
-
-func retentionWords(days *int) string {
+// Words are such as "400 days" or "for ever". What hangs on events goes with them at the latest.
+func (r RetentionRule) Words() string {
 	switch {
-	case days == nil || *days == 0:
+	case r.Days == 0 && (r.Class == RetainAttempts || r.Class == RetainAnswers):
+		return "as long as their events"
+	case r.Days == 0:
 		return "for ever"
-	case *days == 1:
+	case r.Days == 1:
 		return "1 day"
 	}
-	return strconv.Itoa(*days) + " days"
+	return strconv.Itoa(r.Days) + " days"
 }
 
 // RetentionRules returns what was set.

@@ -105,7 +105,7 @@ func newRetentionView(p page, rules store.RetentionRules, preview *store.Preview
 		v.Rules = append(v.Rules, retentionRow{Source: "All sources", Class: retentionClassWord(class), Kept: rule.Words(), Own: true})
 	}
 	for _, d := range preview.List {
-		row := retentionRow{Source: "All sources", Class: retentionClassWord(d.Class), Kept: store.RetentionRule{Days: d.Days}.Words(), Own: d.Own}
+		row := retentionRow{Source: "All sources", Class: retentionClassWord(d.Class), Kept: store.RetentionRule{Class: d.Class, Days: d.Days}.Words(), Own: d.Own}
 		if source := names[d.SourceID]; source != nil {
 			row.Source, row.URL = source.Name, sourceURL(source.Slug)
 		} else if d.SourceID != 0 {
@@ -142,7 +142,11 @@ func newRetentionView(p page, rules store.RetentionRules, preview *store.Preview
 func (v *retentionView) setState(rules store.RetentionRules, sources []*store.Source, state store.RetentionState) {
 	var undecided []string
 	for _, class := range rules.Undecided(sources) {
-		undecided = append(undecided, strings.ToLower(retentionClassWord(class)))
+		word := strings.ToLower(retentionClassWord(class))
+		if class == store.RetainAudit {
+			word = "the " + word
+		}
+		undecided = append(undecided, word)
 	}
 	v.Undecided = enumerate(undecided)
 	removes := slices.ContainsFunc(rules, func(r store.RetentionRule) bool { return r.Days > 0 })

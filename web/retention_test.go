@@ -28,7 +28,7 @@ func TestRetentionPages(t *testing.T) {
 			break
 		}
 	}
-	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "for ever") || strings.Contains(text, "Set a rule") || !strings.Contains(text, "Nobody has said for how long accepted events, rejected events and audit list are kept") {
+	if text := viewer.show("/retention").one(t, "main").text(); !strings.Contains(text, "for ever") || strings.Contains(text, "Set a rule") || !strings.Contains(text, "Nobody has said for how long accepted events, rejected events and the audit list are kept") {
 		t.Errorf("a viewer sees %s", text)
 	}
 	for path, form := range map[string]url.Values{

@@ -220,7 +220,7 @@ func writePreview(ctx context.Context, a *app, db *store.DB, asJSON bool) error 
 		if d.About {
 			about = "about "
 		}
-		rows = append(rows, []string{name, string(d.Class), store.RetentionRule{Days: d.Days}.Words(), about + strconv.FormatInt(d.Rows, 10), d.Until.Format(time.DateOnly), strconv.FormatInt(d.Held, 10)})
+		rows = append(rows, []string{name, string(d.Class), store.RetentionRule{Class: d.Class, Days: d.Days}.Words(), about + strconv.FormatInt(d.Rows, 10), d.Until.Format(time.DateOnly), strconv.FormatInt(d.Held, 10)})
 	}
 	if len(rows) == 1 {
 		_, err := fmt.Fprintln(a.out, "No rule is set: everything is kept for ever.")

@@ -58,6 +58,7 @@ type Options struct {
 	Report     Reporter
 	Test       TestSender
 	Trial      Trier
+	Alerts     AlertTester
 	Details    http.Handler // of the program's health
 	PublicURL  string       // where the outside reaches the receiver
 	Rate       int          // requests a minute that one token may make of this instance; 0: no limit
@@ -79,7 +80,7 @@ type server struct {
 
 // NewHandler serves everything under Prefix.
 func NewHandler(o Options) (http.Handler, error) {
-	if o.DB == nil || o.Redispatch == nil || o.Reverify == nil || o.Report == nil || o.Test == nil || o.Trial == nil || o.Details == nil {
+	if o.DB == nil || o.Redispatch == nil || o.Reverify == nil || o.Report == nil || o.Test == nil || o.Trial == nil || o.Alerts == nil || o.Details == nil {
 		return nil, errors.New("api: something that it needs was not given")
 	}
 	if o.Log == nil {
@@ -93,7 +94,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	s.huma = humago.NewWithPrefix(s.mux, Prefix, describe(o.Version))
 	for _, register := range []func(){
 		s.eventOperations, s.payloadOperations, s.reverifyOperations, s.historyOperations, s.sourceOperations, s.destinationOperations,
-		s.replayOperations, s.failureOperations, s.alertOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
+		s.replayOperations, s.failureOperations, s.alertOperations, s.channelOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
 		s.auditOperations, s.overviewOperations, s.healthOperations,
 	} {
 		register()

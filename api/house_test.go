@@ -80,7 +80,7 @@ func newHouse(t *testing.T, options ...func(*api.Options)) *house {
 	h.db.OnRecord(dispatcher.EnqueueTx)
 	o := api.Options{
 		DB: h.db, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverify.New(h.db, live, nil), Report: erasure.New(h.db, nil, "", nil), PublicURL: "https://recall.example/", Version: "test", Now: h.clock,
-		Test: receiver{h},
+		Test: receiver{h}, Alerts: tester{},
 		Details: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			io.WriteString(w, `{"state":"ok","version":"test","ready":true,"stopping":false,"checks":[{"check":"spool","state":"ok","detail":"empty"}]}`)

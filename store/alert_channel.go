@@ -239,7 +239,7 @@ func (db *DB) SaveAlertChannel(ctx context.Context, c *AlertChannel, note AuditE
 				INSERT INTO alert_channels (name, kind, settings, created_at)
 				SELECT $1, $2, $3, $4 WHERE (SELECT count(*) FROM alert_channels) < $5 RETURNING id, created_at`, c.Name, c.Kind, settings, db.Now(), maxChannels).Scan(&made.ID, &made.CreatedAt)
 			if errors.Is(err, pgx.ErrNoRows) {
-				return fmt.Errorf("there are %d channels already, which is the most", maxChannels)
+				return invalid(fmt.Errorf("there are %d channels already, which is the most", maxChannels))
 			}
 			if err != nil {
 				return err

@@ -62,12 +62,43 @@ func (db *DB) rollupSome(ctx context.Context, likely func(*Event) verify.Cause) 
 				return err
 			}
 		}
-		_, err = tx.Exec(ctx, `
-			UPDATE followers SET cursor = $2, at = CASE WHEN $4 THEN $3 ELSE at END WHERE name = $1`,
-			rollupName, next, db.Now(), counted < rollupBatch)
+		if counted == rollupBatch { // there is more: it comes next
+			_, err = tx.Exec(ctx, `UPDATE followers SET cursor = $2 WHERE name = $1`, rollupName, next)
+			return err
+		}
+		whole, err := wholeUntil(ctx, tx, next, db.Now())
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE followers SET cursor = $2, at = greatest(at, $3) WHERE name = $1`, rollupName, next, whole)
 		return err
 	})
 	return counted, err
+}
+
+// wholeUntil is until when everything that arrived has been returned to who goes on from a cursor: now, or the arrival of the
+// first event committed behind it. Such a one is held up while a transaction that began to write before it goes on, in
+// whatever database of the server, and that may take long.
+func wholeUntil(ctx context.Context, tx pgx.Tx, cursor string, now time.Time) (time.Time, error) {
+	c, err := parseCommitCursor(cursor)
+	if err != nil {
+		return time.Time{}, err
+	}
+	var first uuid.UUID
+	err = tx.QueryRow(ctx, `
+		SELECT event_ids[1] FROM commits
+		WHERE (xid, position) > ($1, $2) AND event_ids[1] IS NOT NULL
+		ORDER BY xid, position LIMIT 1`, c.xid, c.position).Scan(&first)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return now, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	if arrived := (&Event{ID: first}).ReceivedAt(); arrived.Before(now) {
+		return arrived, nil
+	}
+	return now, nil
 }
 
 // CountedAt is when the counts last held everything there was; zero: never.

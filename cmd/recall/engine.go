@@ -121,7 +121,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 		rolesFrom = provider.Issuer
 	}
 	h.api, err = api.NewHandler(api.Options{
-		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Test: test, Details: details, PublicURL: g.receiver,
+		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Test: test, Alerts: front.alerts, Details: details, PublicURL: g.receiver,
 		Rate: a.cfg.APIRate, Version: or(release(), "devel"), Secure: secure, RolesFrom: rolesFrom, Log: a.log, Now: a.now,
 	})
 	if err != nil {

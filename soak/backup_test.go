@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,4 +63,72 @@ func TestBackup(t *testing.T) {
 	before := w.loader
 	w.waitProgress(50)
 	before.end()
+}
+
+// TestPhysicalBackup copies a server by the commands of docs/backup.md while callbacks come in. Started from the copy it has all
+// that was there when the copying began, as it was, and goes on.
+func TestPhysicalBackup(t *testing.T) {
+	page, err := os.ReadFile("../docs/backup.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "## Physical\n")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var commands string
+	for line := range strings.Lines(text) {
+		if command, is := strings.CutPrefix(line, "    pg_"); is {
+			commands += "pg_" + command
+		}
+	}
+	if !strings.HasPrefix(commands, "pg_basebackup ") || !strings.Contains(commands, "pg_verifybackup ") {
+		t.Fatalf("the page has other commands: %q", commands)
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := newPrimary(t)
+	w := newInstances(t, 1, old.url("recall"), newDelivered(t))[0]
+	w.waitProgress(100)
+	before, err := w.stored()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := dataDir(t)
+	backup := asOwner(t, dir, "sh", "-e", "-c", commands)
+	backup.Dir = dir
+	backup.Env = []string{"PATH=" + programDir(t) + ":" + os.Getenv("PATH"), "REPLICATION_URL=" + old.url("postgres")}
+	if out, err := backup.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.loader.end()
+	w.check()
+	w.end()
+	old.kill()
+
+	_, port, _ := net.SplitHostPort(freePort(t))
+	fresh := &postgres{t: t, dir: filepath.Join(dir, "backup"), port: port}
+	fresh.start()
+	w.url = fresh.url("recall")
+	w.env = append(w.env, "RECALL_DATABASE_URL="+w.url)
+	after, err := w.stored()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, hash := range before {
+		if after[id] != hash {
+			t.Errorf("event %s was there before the backup, and is not as it was", id)
+		}
+	}
+	w.start(path)
+	w.loader = startLoader(w.receiver+"/callbacks/shop", 2)
+	w.waitProgress(50)
+	w.loader.end()
+	now, err := w.stored()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(before) < 100 || len(now) < len(after)+50 {
+		t.Errorf("%d events before the backup, %d in it, %d in the end", len(before), len(after), len(now))
+	}
 }

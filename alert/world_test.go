@@ -139,7 +139,7 @@ func (w *world) flush() {
 		must(w.t, w.db.Rollup(w.t.Context(), func(*store.Event) verify.Cause { return "" }))
 		counted, err := w.db.CountedAt(w.t.Context())
 		must(w.t, err)
-		if !counted.Before(w.now) {
+		if !counted.Before(w.now.Truncate(time.Microsecond)) {
 			return
 		}
 		select {

@@ -238,8 +238,7 @@ const (
 const docPrelude = `set -Eeuo pipefail
 trap 'echo "failed: $BASH_COMMAND" >&2' ERR
 worked() {
-	command recall erasure run
-	until command recall erasure show 1 | grep -q "is $1\."; do sleep 0.1; done
+	until command recall erasure run && command recall erasure show 1 | grep -q "is $1\."; do sleep 0.1; done # it waits for older transactions
 }
 recall() {
 	case "$1 ${2-}" in

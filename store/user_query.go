@@ -118,6 +118,16 @@ func (db *DB) FindUser(ctx context.Context, id int64) (*User, error) {
 	return only(users, fmt.Sprintf("user %d", id))
 }
 
+// PasswordMark tells a user's password from the next one, and nothing else of it. ErrNotFound; "" where the user has none here.
+func (db *DB) PasswordMark(ctx context.Context, id int64) (mark string, err error) {
+	err = db.pool.QueryRow(ctx, `
+		SELECT coalesce(encode(sha256(convert_to(password_hash, 'UTF8')), 'hex'), '') FROM users WHERE id = $1 AND removed_at IS NULL`, id).Scan(&mark)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("user %d: %w", id, ErrNotFound)
+	}
+	return mark, err
+}
+
 // ListUsers returns all users by name, without removed ones.
 func (db *DB) ListUsers(ctx context.Context) ([]*User, error) {
 	return loadUsers(ctx, db.pool, choice{})

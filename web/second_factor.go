@@ -25,8 +25,13 @@ type codeView struct {
 
 // askForCode remembers, in a sealed cookie, whose password was right, and goes to the second step.
 func (s *server) askForCode(w http.ResponseWriter, r *http.Request, user *store.User, next string) error {
+	mark, err := s.DB.PasswordMark(r.Context(), user.ID)
+	if err != nil {
+		return err
+	}
 	cookie := s.newCookie()
 	cookie.Values[valuePending] = user.ID
+	cookie.Values[valuePassword] = mark
 	cookie.Values[valueSince] = s.Now().Unix()
 	cookie.Options.MaxAge = int(pendingAge.Seconds())
 	if err := cookie.Save(r, w); err != nil {
@@ -40,7 +45,8 @@ func (s *server) askForCode(w http.ResponseWriter, r *http.Request, user *store.
 	return nil
 }
 
-// pending returns whose code is to be asked for, or nil: then the log-in begins again.
+// pending returns whose code is to be asked for, or nil: then the log-in begins again, as it does where the password was changed
+// since it was right.
 func (s *server) pending(r *http.Request) (*store.User, error) {
 	values := s.session(r).Values
 	id, hasID := values[valuePending].(int64)
@@ -50,6 +56,13 @@ func (s *server) pending(r *http.Request) (*store.User, error) {
 	}
 	user, err := s.DB.FindUser(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !user.SecondFactor {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	mark, err := s.DB.PasswordMark(r.Context(), id)
+	if was, _ := values[valuePassword].(string); err == nil && mark != was {
 		return nil, nil
 	}
 	return user, err

@@ -79,6 +79,17 @@ func TestSecondFactor(t *testing.T) {
 	if a := s.visitor(t).post("/login/code", url.Values{"code": {code()}}); !strings.HasPrefix(a.Header.Get("Location"), "/login?") {
 		t.Errorf("a code without a password: %s to %q", a.Status, a.Header.Get("Location"))
 	}
+	stale := s.visitor(t)
+	login(stale)
+	must(t, s.db.SetPassword(t.Context(), "anna", "another good one"))
+	if a := stale.post("/login/code", url.Values{"code": {code()}}); !strings.HasPrefix(a.Header.Get("Location"), "/login?") {
+		t.Errorf("a code after a password that was changed since: %s to %q", a.Status, a.Header.Get("Location"))
+	}
+	must(t, s.db.SetPassword(t.Context(), "anna", testPassword))
+	v = s.visitor(t)
+	if a := login(v, recovery[5]); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("after the password was set: %s", a.Status)
+	}
 	guess := s.visitor(t)
 	if a := login(guess, "1", "2", "3", "4", "5", "6", code()); a.StatusCode != http.StatusTooManyRequests {
 		t.Errorf("the seventh guess: %s", a.Status)

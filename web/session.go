@@ -23,9 +23,10 @@ const (
 
 // What the cookie holds besides flash messages.
 const (
-	valueToken   = "token"   // string; of a session in the store
-	valuePending = "pending" // int64; the user whose password was right and whose second factor is still to be asked for
-	valueSince   = "since"   // int64, Unix seconds of that password
+	valueToken    = "token"    // string; of a session in the store
+	valuePending  = "pending"  // int64; the user whose password was right and whose second factor is still to be asked for
+	valuePassword = "password" // string; store.DB.PasswordMark of the one that was right
+	valueSince    = "since"    // int64, Unix seconds of that password
 )
 
 func newCookieStore(key seal.Key, secure bool, age time.Duration) *sessions.CookieStore {

@@ -109,15 +109,19 @@ func world(t *testing.T) (*Metrics, *store.DB) {
 	}
 	for _, subject := range []string{"shop", "magazine", "news"} {
 		a := &store.Alert{Kind: "silence", Subject: subject, Level: 1, OpenedAt: monday, SeenAt: monday}
-		if subject == "news" {
-			a.AcknowledgedBy, a.AcknowledgedAt = "admin", monday
-		}
 		if err := db.ChangeAlerts(ctx, func(book *store.AlertBook) error {
 			book.Alerts = append(book.Alerts, a)
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	open, err := db.ListAlerts(ctx, store.AlertQuery{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AcknowledgeAlert(ctx, open[0].ID, "admin", ""); err != nil {
+		t.Fatal(err)
 	}
 	channel := &store.AlertChannel{Name: "ops", Kind: store.ChannelWebhook, Webhook: store.WebhookSettings{URL: "https://example.org/hook"}}
 	if err := db.SaveAlertChannel(ctx, channel, store.AuditEntry{Actor: "test"}); err != nil {

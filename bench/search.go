@@ -162,9 +162,10 @@ func (s *searching) fillCounts(ctx context.Context) error {
 		INSERT INTO source_hours (source_id, hour, verdict, answered, secret, events, last_event_id)
 		SELECT source_id, date_trunc('hour', start, 'UTC'), verdict, answered, '', sum(events), max(last::text)::uuid
 		FROM counted GROUP BY 1, 2, 3, 4;
-		COMMIT;
-		VACUUM ANALYZE volume;
-		VACUUM ANALYZE source_hours`)
+		COMMIT`)
+	if err == nil {
+		_, err = s.conn.Exec(ctx, `VACUUM (ANALYZE) volume, source_hours`)
+	}
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -78,7 +79,8 @@ type server struct {
 	reports chan struct{} // bounds files that are written at one time
 }
 
-// NewHandler serves everything under Prefix.
+// NewHandler serves everything under Prefix. The operations are made with the first request: they hold megabytes, which an
+// instance that is never asked does without.
 func NewHandler(o Options) (http.Handler, error) {
 	if o.DB == nil || o.Redispatch == nil || o.Reverify == nil || o.Report == nil || o.Test == nil || o.Trial == nil || o.Alerts == nil || o.Details == nil {
 		return nil, errors.New("api: something that it needs was not given")
@@ -91,7 +93,19 @@ func NewHandler(o Options) (http.Handler, error) {
 	}
 	o.PublicURL = strings.TrimRight(o.PublicURL, "/")
 	s := &server{Options: o, mux: http.NewServeMux(), limits: newLimits(o.Rate), reports: make(chan struct{}, reportMost)}
-	s.huma = humago.NewWithPrefix(s.mux, Prefix, describe(o.Version))
+	operations := sync.OnceValues(s.operations)
+	return s.headers(s.recover(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, err := operations()
+		if err != nil {
+			panic(err) // for recover: a fault of the program, that any request shows
+		}
+		h.ServeHTTP(w, r)
+	}))), nil
+}
+
+// operations serves all there are, and their description.
+func (s *server) operations() (http.Handler, error) {
+	s.huma = humago.NewWithPrefix(s.mux, Prefix, describe(s.Version))
 	for _, register := range []func(){
 		s.eventOperations, s.payloadOperations, s.reverifyOperations, s.historyOperations, s.sourceOperations, s.destinationOperations,
 		s.replayOperations, s.failureOperations, s.alertOperations, s.channelOperations, s.exhaustedOperations, s.userOperations, s.tokenOperations, s.retentionOperations, s.erasureOperations,
@@ -112,7 +126,7 @@ func NewHandler(o Options) (http.Handler, error) {
 		w.Write(description)
 	})
 	outer.Handle("/", s.withToken(s.mux))
-	return s.headers(s.recover(outer)), nil
+	return outer, nil
 }
 
 // describe is the frame of the description; the operations come to it as they are registered.

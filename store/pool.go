@@ -153,6 +153,9 @@ func OpenURLs(ctx context.Context, urls URLs, key seal.Key, log *slog.Logger) (d
 	return db, nil
 }
 
+// preparedMost bounds the statements that a connection keeps prepared: some dozen are asked again and again.
+const preparedMost = 128
+
 // poolConfig reads a connection string; setting is what it was given in.
 func poolConfig(setting, url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
@@ -173,6 +176,7 @@ func poolConfig(setting, url string) (*pgxpool.Config, error) {
 			c.ConnectTimeout = connectTimeOfOne
 		}
 	}
+	c.StatementCacheCapacity = preparedMost
 	dialer := &net.Dialer{KeepAliveConfig: silentAfter}
 	c.DialFunc = dialer.DialContext
 	c.OnNotice = noteWarning

@@ -8,7 +8,7 @@ import (
 // Making the index is put off in small pieces while callbacks come: one that arrives meanwhile waits for no more than
 // a piece of indexing, not for a segment.
 const (
-	indexPiece   = 32 // events read in one go
+	indexPiece   = 8 // events read in one go
 	restCaughtUp = 5  // rest, in multiples of the work before it: while the index follows the arrivals
 	restBehind   = 1  // and while it is behind, so that it catches up
 	behindAfter  = 30 * time.Second

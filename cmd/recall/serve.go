@@ -203,7 +203,7 @@ func drain(delay time.Duration, failed <-chan error) error {
 // load) that collecting it at every doubling took a third of the time.
 func boundMemory(maxBody int64) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(250)
 	}
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
 		debug.SetMemoryLimit(96<<20 + max(64<<20, 4*maxBody))

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -86,6 +87,7 @@ func run(ctx context.Context, o options) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "measuring %s …\n", measure.what)
+		syscall.Sync() // what was measured before leaves the disk alone
 		if err := measure.do(ctx, o, &r); err != nil {
 			return fmt.Errorf("measuring %s: %w", measure.what, err)
 		}

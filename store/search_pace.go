@@ -9,8 +9,8 @@ import (
 // a piece of indexing, not for a segment.
 const (
 	indexPiece   = 8 // events read in one go
-	restCaughtUp = 5  // rest, in multiples of the work before it: while the index follows the arrivals
-	restBehind   = 1  // and while it is behind, so that it catches up
+	restCaughtUp = 5 // rest, in multiples of the work before it: while the index follows the arrivals
+	restBehind   = 1 // and while it is behind, so that it catches up
 	behindAfter  = 30 * time.Second
 )
 

@@ -29,11 +29,11 @@ func TestLiveListOfAnotherInstance(t *testing.T) {
 	runBinary(t, env, "source", "add", "--slug", "shop", "--name", "Shop", "--secret-file", fileWith(t, testSecret)).want(t, 0)
 	shop := awaitShop(other)
 	_, client := logIn(one, strings.TrimPrefix(one.printed("Log in"), firstUser+"  "))
-	status, page := get(other, client, "/events?live=1") // cookies are a host's, whatever its port
-	if status != http.StatusOK {
+	if status, _ := get(other, client, "/events?live=1"); status != http.StatusOK { // cookies are a host's, whatever its port
 		t.Fatalf("the other one answers the session of the first with %d", status)
 	}
-	if status, page = get(one, client, "/events?live=1"); status != http.StatusOK {
+	status, page := get(one, client, "/events?live=1")
+	if status != http.StatusOK {
 		t.Fatal(status)
 	}
 	follow := regexp.MustCompile(`data-url="([^"]+)"`).FindStringSubmatch(page)

@@ -9,35 +9,39 @@ import (
 	"testing"
 )
 
-// TestBackup goes by the commands of docs/backup.md: dumped while it runs, restored on another server, nothing is missing.
-func TestBackup(t *testing.T) {
+// backupCommands are the blocks of commands in a section of docs/backup.md.
+func backupCommands(t *testing.T, section string) (blocks []string) {
+	t.Helper()
 	page, err := os.ReadFile("../docs/backup.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(page), "## With pg_dump\n")
+	_, text, _ := strings.Cut(string(page), "## "+section+"\n")
 	text, _, _ = strings.Cut(text, "\n## ")
-	var dump, restore []string
-	for line := range strings.Lines(text) {
-		switch command, is := strings.CutPrefix(line, "    "); {
-		case !is:
-		case strings.HasPrefix(command, "pg_dump"):
-			dump = append(dump, command)
-		default:
-			restore = append(restore, command)
+	for {
+		_, begun, found := strings.Cut(text, "```sh not-run\n")
+		if !found {
+			return blocks
 		}
+		commands, rest, _ := strings.Cut(begun, "```")
+		blocks, text = append(blocks, commands), rest
 	}
-	if len(dump) != 1 || len(restore) < 3 {
-		t.Fatalf("the page has other commands: %q, %q", dump, restore)
+}
+
+// TestBackup goes by the commands of docs/backup.md: dumped while it runs, restored on another server, nothing is missing.
+func TestBackup(t *testing.T) {
+	blocks := backupCommands(t, "With pg_dump")
+	if len(blocks) != 2 || !strings.HasPrefix(blocks[0], "pg_dump ") || strings.Count(blocks[1], "\n") < 3 {
+		t.Fatalf("the page has other commands: %q", blocks)
 	}
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	run := func(commands []string, env ...string) {
+	run := func(commands string, env ...string) {
 		t.Helper()
-		cmd := exec.Command("sh", "-e", "-c", strings.Join(commands, ""))
+		cmd := exec.Command("sh", "-e", "-c", commands)
 		cmd.Dir = dir
 		cmd.Env = append(env, "PATH="+filepath.Dir(path)+":"+programDir(t)+":"+os.Getenv("PATH"))
 		if out, err := cmd.CombinedOutput(); err != nil && !strings.Contains(string(out), "nothing answers on") { // doctor, while serve is stopped
@@ -50,13 +54,13 @@ func TestBackup(t *testing.T) {
 	w.waitProgress(100)
 	w.loader.end()
 	w.check()
-	run(dump, w.env...)
+	run(blocks[0], w.env...)
 	w.end()
 	old.kill()
 
 	w.url = fresh.url("recall")
 	w.env = append(w.env, "RECALL_DATABASE_URL="+w.url, "MAINTENANCE_URL="+fresh.url("postgres"))
-	run(restore, w.env...)
+	run(blocks[1], w.env...)
 	w.start(path)
 	w.check()
 	w.loader = startLoader(w.receiver+"/callbacks/shop", 2) // and it goes on
@@ -68,20 +72,9 @@ func TestBackup(t *testing.T) {
 // TestPhysicalBackup copies a server by the commands of docs/backup.md while callbacks come in. Started from the copy it has all
 // that was there when the copying began, as it was, and goes on.
 func TestPhysicalBackup(t *testing.T) {
-	page, err := os.ReadFile("../docs/backup.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, _ := strings.Cut(string(page), "## Physical\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	var commands string
-	for line := range strings.Lines(text) {
-		if command, is := strings.CutPrefix(line, "    pg_"); is {
-			commands += "pg_" + command
-		}
-	}
-	if !strings.HasPrefix(commands, "pg_basebackup ") || !strings.Contains(commands, "pg_verifybackup ") {
-		t.Fatalf("the page has other commands: %q", commands)
+	blocks := backupCommands(t, "Physical")
+	if len(blocks) != 2 || !strings.HasPrefix(blocks[0], "pg_basebackup ") || !strings.Contains(blocks[0], "pg_verifybackup ") {
+		t.Fatalf("the page has other commands: %q", blocks)
 	}
 	path, err := binary()
 	if err != nil {
@@ -95,7 +88,7 @@ func TestPhysicalBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := dataDir(t)
-	backup := asOwner(t, dir, "sh", "-e", "-c", commands)
+	backup := asOwner(t, dir, "sh", "-e", "-c", blocks[0])
 	backup.Dir = dir
 	backup.Env = []string{"PATH=" + programDir(t) + ":" + os.Getenv("PATH"), "REPLICATION_URL=" + old.url("postgres")}
 	if out, err := backup.CombinedOutput(); err != nil {

@@ -88,7 +88,7 @@ func TestBrowserAxeFindsNothing(t *testing.T) {
 				"/events/_compare?id=" + e.ID.String() + "&id=" + evil.ID.String(), "/erasures", "/erasures/new", "/erasures/report", "/erasures/1", "/erasures/2", "/erasures/2/certificate", "/entities/customer/48377", "/customers/48377",
 				"/failures?state=all", "/reverify", "/reverify/new?q=verdict:rejected", "/sources", "/sources/_new", "/sources/shop", "/sources/shop/edit",
 				"/events/" + e.ID.String() + "/edit", "/redispatch/new?q=verdict:rejected", "/replays", "/replays/new", "/masking", "/retention",
-				"/destinations", "/destinations/crm", "/exhausted", "/audit", "/account", "/users", "/tokens", "/alerts", "/alerts/channels/_new?kind=mail", "/alerts/channels/ops", // not an address that is none: browsers complain of its status
+				"/destinations", "/destinations/crm", "/exhausted", "/audit", "/account", "/users", "/tokens", "/alerts", "/health", "/alerts/channels/_new?kind=mail", "/alerts/channels/ops", // not an address that is none: browsers complain of its status
 			} {
 				b.open(path)
 				for _, f := range b.axe(script) {

@@ -151,7 +151,7 @@ func (s *site) furnish(t *testing.T, d dress) map[string][]string {
 		"/destinations/{name}/secret": {"/destinations/crm/secret"}, "/destinations/{name}/reveal": {"/destinations/bus/reveal"}, "/destinations/{name}/remove": {"/destinations/crm/remove"},
 		"/exhausted": {"/exhausted"}, "/alerts": {"/alerts", "/alerts?state=past"}, "/alerts/channels/_new": {"/alerts/channels/_new?kind=mail", "/alerts/channels/_new?kind=webhook"},
 		"/alerts/channels/{name}": {"/alerts/channels/chat"}, "/alerts/channels/{name}/remove": {"/alerts/channels/chat/remove"},
-		"/audit": {"/audit"}, "/retention": {"/retention"}, "/masking": {"/masking"}, "/views": {"/views"}, "/account": {"/account"}, "/users": {"/users"}, "/tokens": {"/tokens"},
+		"/audit": {"/audit"}, "/health": {"/health"}, "/retention": {"/retention"}, "/masking": {"/masking"}, "/views": {"/views"}, "/account": {"/account"}, "/users": {"/users"}, "/tokens": {"/tokens"},
 		"/account/second-factor/remove": {"/account/second-factor/remove"},
 		"/erasures":                     {"/erasures"}, "/erasures/new": {"/erasures/new?customer=48377"}, "/erasures/report": {"/erasures/report"}, "/erasures/{id}": {open, closed}, "/erasures/{id}/certificate": {closed + "/certificate"},
 		"/sources/{slug}/unreadable": nil, // only of one whose secrets another key has sealed

@@ -83,6 +83,7 @@ type route struct {
 
 func (s *server) routes() []route {
 	return []route{
+		{"GET /health", metadata, s.healthShow},
 		{"GET /health/details", metadata, s.watched(s.Details)},
 		{"GET /metrics", metadata, s.watched(s.Metrics)},
 		{"GET /login", anyone, s.loginShow},

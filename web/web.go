@@ -42,20 +42,21 @@ type Options struct {
 	Reverify   Reverifier
 	Alerts     AlertTester
 	Report     Reporter
-	Key        seal.Key            // cookies are signed with a key derived from it
-	PublicURL  string              // where the outside reaches the receiver, for the URLs shown
-	MaxBody    int64               // largest body taken in, in bytes; bounds packed ones when they are shown; 0: 1 MiB
-	Secure     bool                // cookies only over TLS
-	Sessions   store.SessionLimits // zero: 2 h idle, 12 h in all
-	Provider   *oidc.Provider      // where people log in besides here; nil: nowhere
-	Passwords  PasswordLogin       // "": on
-	LogOut     ProviderLogOut      // of who logged in at the provider; "": offered there, too
-	RevealFor  time.Duration       // how long what is hidden stays revealed; 0: 15 min
-	Demo       bool                // marks every page as a demonstration
-	Metrics    http.Handler        // for who is logged in; nil: there are none
-	Details    http.Handler        // of the program's health, likewise
-	Spool      func() Spool        // what waits for the database; nil: nothing does
-	Stopping   <-chan struct{}     // closed when the server stops: live lists end then; nil: it never does
+	Key        seal.Key                     // cookies are signed with a key derived from it
+	PublicURL  string                       // where the outside reaches the receiver, for the URLs shown
+	MaxBody    int64                        // largest body taken in, in bytes; bounds packed ones when they are shown; 0: 1 MiB
+	Secure     bool                         // cookies only over TLS
+	Sessions   store.SessionLimits          // zero: 2 h idle, 12 h in all
+	Provider   *oidc.Provider               // where people log in besides here; nil: nowhere
+	Passwords  PasswordLogin                // "": on
+	LogOut     ProviderLogOut               // of who logged in at the provider; "": offered there, too
+	RevealFor  time.Duration                // how long what is hidden stays revealed; 0: 15 min
+	Demo       bool                         // marks every page as a demonstration
+	Metrics    http.Handler                 // for who is logged in; nil: there are none
+	Details    http.Handler                 // of the program's health, likewise
+	Health     func(context.Context) Health // asks all checks anew; nil: there are none
+	Spool      func() Spool                 // what waits for the database; nil: nothing does
+	Stopping   <-chan struct{}              // closed when the server stops: live lists end then; nil: it never does
 	Log        *slog.Logger
 	Now        func() time.Time
 }

@@ -44,6 +44,8 @@ type config struct {
 	RatePerAddress  float64
 	RejectedPerHour int
 	MetricsToken    string // "": none
+	BackupFile      string // touched by the backup; "": nobody tells
+	BackupMaxAge    time.Duration
 	AlertWindow     time.Duration
 	AlertRepeat     time.Duration
 	AlertZone       *time.Location
@@ -90,6 +92,8 @@ func newConfig(common commonSettings, serve serveSettings) (config, error) {
 		RatePerAddress:  float64(p.number("RECALL_RATE_PER_ADDRESS", serve.RatePerAddress, 0, 1_000_000)),
 		RejectedPerHour: p.number("RECALL_REJECTED_PER_HOUR", serve.RejectedPerHour, 0, 1_000_000_000),
 		MetricsToken:    p.token("RECALL_METRICS_TOKEN", serve.MetricsToken, serve.MetricsTokenFile),
+		BackupFile:      serve.BackupFile,
+		BackupMaxAge:    p.duration("RECALL_BACKUP_MAX_AGE", serve.BackupMaxAge, time.Minute, 365*24*time.Hour),
 		AlertWindow:     p.duration("RECALL_ALERT_WINDOW", serve.AlertWindow, time.Second, time.Hour),
 		AlertRepeat:     p.duration("RECALL_ALERT_REPEAT", serve.AlertRepeat, time.Minute, 7*24*time.Hour),
 		AlertZone:       p.zone("RECALL_ALERT_ZONE", serve.AlertZone),

@@ -88,7 +88,7 @@ func TestSettings(t *testing.T) {
 		ReceiverAddr: ":8080", AdminAddr: "[::1]:8081", PublicURL: "https://callbacks.example.org",
 		TrustedProxies: []string{"10.0.0.1", "fd00::/8"}, MaxBody: 1 << 20,
 		EgressAllow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32")},
-		ReasonAbove: 10, Workers: 7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
+		ReasonAbove: 10, Workers: 7, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, BackupMaxAge: 26 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: time.Minute,
 		Sessions:    store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 		AlertWindow: time.Minute, AlertRepeat: time.Hour, AlertZone: time.UTC, RevealFor: 15 * time.Minute, APIRate: 600, PasswordLogin: web.PasswordOn, ProviderLogOut: web.LogOutOffer,
 	}
@@ -109,7 +109,7 @@ func TestDefaults(t *testing.T) {
 	got := settings(t, "serve")
 	want := config{
 		DataDir: filepath.Join(here, "data"), ReceiverAddr: "127.0.0.1:8080", AdminAddr: "127.0.0.1:8081",
-		MaxBody: 1 << 20, ReasonAbove: 10, Workers: 64, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
+		MaxBody: 1 << 20, ReasonAbove: 10, Workers: 64, SpoolMax: 1 << 30, SpoolMaxAge: 72 * time.Hour, BackupMaxAge: 26 * time.Hour, RejectedPerHour: 10_000, ShutdownGrace: 8 * time.Second,
 		Sessions:    store.SessionLimits{Idle: 2 * time.Hour, Age: 12 * time.Hour},
 		AlertWindow: time.Minute, AlertRepeat: time.Hour, AlertZone: time.UTC, RevealFor: 15 * time.Minute, APIRate: 600, PasswordLogin: web.PasswordOn, ProviderLogOut: web.LogOutOffer,
 	}

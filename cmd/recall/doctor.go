@@ -87,6 +87,7 @@ func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	d.certificates(ctx)
 	d.provider(ctx)
 	d.say("spool", d.spool())
+	d.backup()
 	d.tracing()
 	d.database(ctx, key)
 	switch {

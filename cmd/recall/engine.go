@@ -45,7 +45,7 @@ type engine struct {
 
 // openEngine opens the database, brings it up to date, and begins the work on it. Workers and loops outlive ctx: they end
 // with close.
-func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiver ownReceiver) (*engine, error) {
+func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details *details, receiver ownReceiver) (*engine, error) {
 	db, err := a.openDatabase(ctx, key)
 	if err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (c *serveCmd) openEngine(ctx context.Context, a *app, g *greeting, key seal
 	return h, nil
 }
 
-func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details http.Handler, receiver ownReceiver) error {
+func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *greeting, key seal.Key, front *front, watch *metrics.Metrics, details *details, receiver ownReceiver) error {
 	db := h.db
 	if err := db.Migrate(ctx); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (c *serveCmd) furnish(ctx, work context.Context, h *engine, a *app, g *gree
 	}
 	h.admin, err = web.NewHandler(web.Options{
 		DB: db.DB, Redispatch: dispatcher, Trial: dispatcher, Reverify: reverifier, Report: eraser, Key: key, PublicURL: g.receiver, MaxBody: a.cfg.MaxBody,
-		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, Provider: provider, Passwords: a.cfg.PasswordLogin, LogOut: a.cfg.ProviderLogOut, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Spool: front.spoolState, Log: a.log,
+		Secure: secure, Demo: c.Demo, Sessions: a.cfg.Sessions, Provider: provider, Passwords: a.cfg.PasswordLogin, LogOut: a.cfg.ProviderLogOut, RevealFor: a.cfg.RevealFor, Metrics: watch, Details: details, Health: details.page, Spool: front.spoolState, Log: a.log,
 		Stopping: front.pagesEnd,
 		Test:     test,
 		Alerts:   front.alerts,

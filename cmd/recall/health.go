@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"recall/seal"
+	"recall/web"
 )
 
 var errStopping = errors.New("it is stopping")
@@ -87,18 +88,21 @@ type details struct {
 	one   sync.Mutex // looks at a time: each asks the database
 }
 
-func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// healthSaid is what details say.
+type healthSaid struct {
+	State    string    `json:"state"` // the worst of the checks
+	Version  string    `json:"version"`
+	Ready    bool      `json:"ready"`
+	Stopping bool      `json:"stopping"`
+	Checks   []finding `json:"checks"`
+}
+
+func (d *details) look(ctx context.Context) healthSaid {
 	d.one.Lock()
 	defer d.one.Unlock()
-	ctx, cancel := context.WithTimeout(r.Context(), detailsTime)
+	ctx, cancel := context.WithTimeout(ctx, detailsTime)
 	defer cancel()
-	said := struct {
-		State    string    `json:"state"` // the worst of the checks
-		Version  string    `json:"version"`
-		Ready    bool      `json:"ready"`
-		Stopping bool      `json:"stopping"`
-		Checks   []finding `json:"checks"`
-	}{State: "ok", Version: version(), Ready: d.front.ready(ctx) == nil, Stopping: d.front.stopping.Load()}
+	said := healthSaid{State: "ok", Version: version(), Ready: d.front.ready(ctx) == nil, Stopping: d.front.stopping.Load()}
 	look := &doctor{app: d.app, certs: d.certs, traces: d.front.tracing.Tracer, report: func(f finding) error {
 		said.State = worse(said.State, f.State)
 		said.Checks = append(said.Checks, f)
@@ -107,12 +111,28 @@ func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	look.say("data folder", look.dataFolder())
 	look.certificates(ctx)
 	look.say("spool", look.spool())
+	look.backup()
 	look.tracing()
 	if h := d.front.engine.Load(); h != nil {
 		look.examine(ctx, h.db.DB, d.key)
 	} else {
 		look.say("database", fail(databaseAwayDo(d.app), "it has not been reached since the start"))
 	}
+	return said
+}
+
+// page is the same for the admin UI.
+func (d *details) page(ctx context.Context) web.Health {
+	said := d.look(ctx)
+	h := web.Health{Version: said.Version, Ready: said.Ready, Stopping: said.Stopping}
+	for _, f := range said.Checks {
+		h.Checks = append(h.Checks, web.HealthCheck(f))
+	}
+	return h
+}
+
+func (d *details) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	said := d.look(r.Context())
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -221,6 +221,10 @@ func TestWatched(t *testing.T) {
 		t.Errorf("details: %s", health)
 	}
 
+	if status, page := get(s, session, "/health"); status != http.StatusOK || !strings.Contains(page, "This instance takes callbacks") || !strings.Contains(page, "switch-off") {
+		t.Errorf("the page of it: %d %s", status, page)
+	}
+
 	// It is unready from the signal on, and callbacks are still taken until the delay is over.
 	s.signal(syscall.SIGTERM)
 	s.logged("stopping")

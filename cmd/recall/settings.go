@@ -67,6 +67,8 @@ type sendingSettings struct {
 type watchingSettings struct {
 	MetricsToken     string `env:"RECALL_METRICS_TOKEN" placeholder:"TOKEN" help:"Token with which programs may read /metrics and /health/details, at least 16 characters (openssl rand -hex 16). Without it only who is logged in. A flag can be seen by others on the machine."`
 	MetricsTokenFile string `env:"RECALL_METRICS_TOKEN_FILE" placeholder:"FILE" help:"File that holds the same."`
+	BackupFile       string `env:"RECALL_BACKUP_FILE" placeholder:"FILE" help:"File that your backup touches when it has ended well: recall doctor and the page of health then tell its age."`
+	BackupMaxAge     string `env:"RECALL_BACKUP_MAX_AGE" default:"26h" help:"When that file is too old."`
 	AlertWindow      string `env:"RECALL_ALERT_WINDOW" default:"1m" help:"How long further alerts are waited for before one message goes out for all."`
 	AlertRepeat      string `env:"RECALL_ALERT_REPEAT" default:"1h" help:"When an alert that lasts, and that nobody has acknowledged, is told again; each time after twice as long, up to a day."`
 	AlertZone        string `env:"RECALL_ALERT_ZONE" default:"UTC" help:"Time zone by whose hours and weekdays a source's usual rhythm is judged, such as Europe/Berlin."`

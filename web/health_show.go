@@ -24,10 +24,10 @@ type HealthCheck struct {
 // healthView is the page of Health.
 type healthView struct {
 	page
-	Version string
-	Says    mood
-	Rows    []healthRow
-	At      timeView
+	Says mood
+	Rows []healthRow
+	At   timeView
+	By   string // which program, to go on after the time
 }
 
 type healthRow struct {
@@ -46,7 +46,9 @@ func (s *server) healthShow(w http.ResponseWriter, r *http.Request) error {
 
 // tell puts what is wrong first; what is alike stays in the order of the checks.
 func (v *healthView) tell(h Health) {
-	v.Version = h.Version
+	if h.Version != "" {
+		v.By = " by " + h.Version
+	}
 	v.Says = mood{toneGood, "check", "This instance takes callbacks"}
 	switch {
 	case h.Stopping:

@@ -245,7 +245,7 @@ recall() {
 	"user add" | "user password") command recall "$@" <password ;;
 	"source add")
 		command recall "$@"
-		while [ -n "${RECEIVER-}" ] && { curl -X POST "$RECEIVER/callbacks/shop" 2>&1 || true; } | grep -q 404; do sleep 0.1; done
+		while [ -n "${RECEIVER-}" ] && { curl -X POST "$RECEIVER/callbacks/shop" 2>&1 || true; } | grep -qw 404; do sleep 0.1; done
 		;;
 	"erasure open") command recall "$@" && worked open ;;
 	"erasure confirm") command recall "$@" && worked closed ;;

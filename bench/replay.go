@@ -65,3 +65,16 @@ func measurePlanning(ctx context.Context, o options, r *report) error {
 	p.rss = measure(i.Process.Pid, i.dataDir).peakRSS
 	return nil
 }
+
+// copyEvents stores copies of an event that has arrived, of so many entities, spread over this week, whose partition is there.
+func (i *instance) copyEvents(ctx context.Context, events, entities int) error {
+	return i.query(ctx, fmt.Sprintf(`
+		INSERT INTO events (id, source_id, verdict, reason, signature, verification, answered, arrival, sender, header, body, body_sha256, size,
+			is_json, entity_type, callback_type, entity_id, api_version)
+		SELECT (lpad(to_hex((extract(epoch FROM week + n * (now() - week) / %[1]d) * 1000)::bigint), 12, '0')
+				|| '7' || substr(md5(n::text), 14))::uuid,
+			source_id, verdict, reason, signature, verification, answered, 1, sender,
+			header, body, body_sha256, size, is_json, entity_type, callback_type, (n %% %[2]d)::text, api_version
+		FROM generate_series(1, %[1]d) AS n, (SELECT date_trunc('week', now()) AS week) AS w, (SELECT * FROM events LIMIT 1) AS e`,
+		events, entities))
+}

@@ -396,12 +396,12 @@ func TestSeveralInstances(t *testing.T) {
 }
 
 // A destination that takes less than the rate asked for: what is told is what was measured, and the time left follows it.
-func TestReplayTellsItsPace(t *testing.T) {
+func TestReplayTellsItsRate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, 120)
 	r := h.start(func(w *store.ReplayWish) { w.Rate, w.Canary = 40, 0 })
-	if r.Pace() != 0 || r.JSON().Pace != 0 {
-		t.Errorf("before anything was measured: %v", r.Pace())
+	if r.RateOfLate() != 0 || r.JSON().RateOfLate != 0 {
+		t.Errorf("before anything was measured: %v", r.RateOfLate())
 	}
 	_, err := h.db.Pool().Exec(t.Context(), `UPDATE replays SET ramp_from = ramp_from - interval '1 hour' WHERE id = $1`, r.ID)
 	must(t, err)
@@ -410,17 +410,17 @@ func TestReplayTellsItsPace(t *testing.T) {
 	}
 	now := *h.now.Load()
 	r = h.find(r)
-	if sent := float64(r.Sent); r.Sent == 0 || r.Sent >= 120 || r.Pace() <= 0 || r.Pace() > sent/10+1 {
-		t.Fatalf("%d sent in ten seconds, pace %v", r.Sent, r.Pace())
+	if sent := float64(r.Sent); r.Sent == 0 || r.Sent >= 120 || r.RateOfLate() <= 0 || r.RateOfLate() > sent/10+1 {
+		t.Fatalf("%d sent in ten seconds, rate %v", r.Sent, r.RateOfLate())
 	}
-	if left, want := r.Left(now).Seconds(), float64(120-r.Sent)/r.Pace(); left < want || left > want+1 {
-		t.Errorf("%v s left of %d at %v a second", left, 120-r.Sent, r.Pace())
+	if left, want := r.Left(now).Seconds(), float64(120-r.Sent)/r.RateOfLate(); left < want || left > want+1 {
+		t.Errorf("%v s left of %d at %v a second", left, 120-r.Sent, r.RateOfLate())
 	}
 	now = now.Add(time.Second)
 	h.now.Store(&now)
 	must(t, h.db.PauseReplay(t.Context(), r.ID, "anna", ""))
 	must(t, h.db.ResumeReplay(t.Context(), r.ID, "anna", ""))
-	if r = h.find(r); r.State != store.ReplayRunning || r.Pace() != 0 {
-		t.Errorf("what was measured before a pause says nothing: %s, %v", r.State, r.Pace())
+	if r = h.find(r); r.State != store.ReplayRunning || r.RateOfLate() != 0 {
+		t.Errorf("what was measured before a pause says nothing: %s, %v", r.State, r.RateOfLate())
 	}
 }

@@ -144,7 +144,7 @@ type Replay struct {
 
 	MeasuredFrom   *time.Time // when the stretch began that is being measured
 	MeasuredPassed int64      // Passed then
-	MeasuredRate   float64    // see Pace
+	MeasuredRate   float64    // see RateOfLate
 }
 
 // ReplayCounts are those of the plan.
@@ -197,7 +197,7 @@ const measureTime = 5 * time.Second
 
 // measure keeps the rate of the last stretches, the last one as much as all before. A pause, or a new beginning, is not in it.
 func (r *Replay) measure(now time.Time) {
-	if r.State != ReplayRunning || r.Why != "" || r.RampFrom == nil || r.MeasuredFrom == nil || r.MeasuredFrom.Before(*r.RampFrom) {
+	if !r.measuring() {
 		r.MeasuredFrom, r.MeasuredPassed, r.MeasuredRate = &now, r.Passed(), 0
 		return
 	}
@@ -212,9 +212,14 @@ func (r *Replay) measure(now time.Time) {
 	r.MeasuredFrom, r.MeasuredPassed, r.MeasuredRate = &now, r.Passed(), rate
 }
 
-// Pace is how many events of the list were behind it in a second of late; 0: it does not send, or not for long enough to tell.
-func (r *Replay) Pace() float64 {
-	if r.State != ReplayRunning || r.Why != "" || r.RampFrom == nil || r.MeasuredFrom == nil || r.MeasuredFrom.Before(*r.RampFrom) {
+// measuring tells whether it sends, and has since the stretch began that is being measured.
+func (r *Replay) measuring() bool {
+	return r.State == ReplayRunning && r.Why == "" && r.RampFrom != nil && r.MeasuredFrom != nil && !r.MeasuredFrom.Before(*r.RampFrom)
+}
+
+// RateOfLate is how many events of the list a second it has put behind it lately; 0: it does not send, or not for long enough to tell.
+func (r *Replay) RateOfLate() float64 {
+	if !r.measuring() {
 		return 0
 	}
 	return r.MeasuredRate
@@ -232,8 +237,8 @@ func (r *Replay) Left(now time.Time) time.Duration {
 	if rest < growing {
 		seconds = math.Sqrt(begun*begun+2*ramp*rest/r.Rate) - begun
 	}
-	if pace := r.Pace(); begun == ramp && pace > 0 {
-		seconds = max(seconds, rest/pace)
+	if rate := r.RateOfLate(); begun == ramp && rate > 0 {
+		seconds = max(seconds, rest/rate)
 	}
 	return time.Duration(math.Ceil(min(seconds, maxLeft.Seconds()))) * time.Second
 }

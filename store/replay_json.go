@@ -12,7 +12,7 @@ type ReplayJSON struct {
 	Latest      bool             `json:"latest"`
 	Again       bool             `json:"again"`
 	Rate        float64          `json:"rate"`
-	Pace        float64          `json:"pace,omitempty"` // measured, events a second
+	RateOfLate  float64          `json:"rate_of_late,omitempty"` // measured, events a second
 	By          string           `json:"by"`
 	Reason      string           `json:"reason,omitempty"`
 	CreatedAt   time.Time        `json:"created_at"`
@@ -29,7 +29,7 @@ type ReplayJSON struct {
 // JSON is the replay for JSON.
 func (r *Replay) JSON() ReplayJSON {
 	return ReplayJSON{
-		ID: r.ID, State: r.State, Why: r.Why, Filter: r.Filter, Destination: r.Destination, Latest: r.Latest, Again: r.Again, Rate: r.Rate, Pace: r.Pace(),
+		ID: r.ID, State: r.State, Why: r.Why, Filter: r.Filter, Destination: r.Destination, Latest: r.Latest, Again: r.Again, Rate: r.Rate, RateOfLate: r.RateOfLate(),
 		By: r.RequestedBy, Reason: r.Reason, CreatedAt: r.CreatedAt.UTC(), Looked: r.Looked, Events: r.Events, Plan: r.Counts,
 		Sent: r.Sent, Succeeded: r.Succeeded, Retrying: r.Retrying, Failed: r.Failed, Skipped: r.Skipped,
 	}

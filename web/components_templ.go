@@ -861,11 +861,4 @@ func currentTab(current bool) templ.Attributes {
 
 func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}
-
 var _ = templruntime.GeneratedTemplate

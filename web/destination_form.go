@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,7 +213,7 @@ func (s *server) previewRule(ctx context.Context, in destinationInput) (*preview
 	v := &previewView{Words: fmt.Sprintf("It would have matched %s of the last %s.", grouped(int64(p.Matched)), plural(p.Events, "accepted event", "accepted events"))}
 	for _, e := range p.Newest {
 		text := strings.Trim(strings.ToLower(e.EntityType+"."+e.CallbackType), ".")
-		v.Newest = append(v.Newest, link{orElse(text, "without a type") + " from " + e.Source, eventURL(e.ID)})
+		v.Newest = append(v.Newest, link{cmp.Or(text, "without a type") + " from " + e.Source, eventURL(e.ID)})
 	}
 	return v, nil
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -127,7 +128,7 @@ func newDestinationShowView(p page, d *store.Destination, open openDeliveries, a
 
 func newLastAttemptView(a store.LastAttempt, p page) lastAttemptView {
 	entity, callback := typeWords(a.EntityType, a.Callback)
-	text := orElse(entity, "Event")
+	text := cmp.Or(entity, "Event")
 	if callback != "" {
 		text += " " + callback
 	}

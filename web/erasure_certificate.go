@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -99,7 +100,7 @@ func newCertificateView(p page, c *erasure.Certificate) certificateView {
 		v.Spools = append(v.Spools, spoolLookRow{l.Instance, says})
 	}
 	for _, e := range c.Events {
-		row := certificateEventRow{e.Event.String(), certificateTime(e.Received), orElse(e.Type, "–"), e.Verdict, size(e.Size), e.SHA256, ""}
+		row := certificateEventRow{e.Event.String(), certificateTime(e.Received), cmp.Or(e.Type, "–"), e.Verdict, size(e.Size), e.SHA256, ""}
 		if !e.Stored {
 			row.Note = "never was in the database: it stood in a spool, or came later and was not kept"
 		}

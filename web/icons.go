@@ -53,12 +53,10 @@ func icon(name string) templ.Component {
 	return templ.Raw(`<svg aria-hidden=true><use href="#i-` + templ.EscapeString(name) + `"/></svg>`)
 }
 
-// drawings are what icon refers to on a page, each once.
-func (p page) drawings() templ.Component {
-	names := listIcons
-	if !p.Lean {
-		names = slices.Concat(listIcons, otherIcons)
-	}
+// What icon refers to, each drawing once: on a page that has few of them, and on the others.
+var leanDrawings, allDrawings = symbols(listIcons), symbols(slices.Concat(listIcons, otherIcons))
+
+func symbols(names []string) templ.Component {
 	var b strings.Builder
 	b.WriteString(`<svg class="drawings" aria-hidden="true">`)
 	for _, name := range names {
@@ -66,4 +64,11 @@ func (p page) drawings() templ.Component {
 	}
 	b.WriteString(`</svg>`)
 	return templ.Raw(b.String())
+}
+
+func (p page) drawings() templ.Component {
+	if p.Lean {
+		return leanDrawings
+	}
+	return allDrawings
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -238,7 +239,7 @@ func (v *maskView) setSample(rules *mask.Rules) {
 		return
 	}
 	found := rules.Tree(root, mask.Reveal{})
-	v.Sample, v.Tree, v.Found = sample.Name, newTreeOf(root), orElse(hiddenWords(found, mask.Reveal{}), "Nothing is hidden.")
+	v.Sample, v.Tree, v.Found = sample.Name, newTreeOf(root), cmp.Or(hiddenWords(found, mask.Reveal{}), "Nothing is hidden.")
 }
 
 // maskSubject is where the audit list finds a masking rule.

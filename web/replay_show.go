@@ -130,8 +130,8 @@ func newReplayShowView(p page, r *store.Replay, reasonAbove int) replayShowView 
 // replayPace is the measured rate beside the one asked for; until there is one, what it may be by now.
 func replayPace(r *store.Replay, now time.Time) string {
 	asked := strconv.FormatFloat(r.Rate, 'g', 4, 64)
-	if pace := r.Pace(); pace > 0 {
-		return strconv.FormatFloat(pace, 'f', 1, 64) + " a second of late, " + asked + " asked for"
+	if rate := r.RateOfLate(); rate > 0 {
+		return strconv.FormatFloat(rate, 'f', 1, 64) + " a second of late, " + asked + " asked for"
 	}
 	return "up to " + strconv.FormatFloat(r.RateAt(now), 'f', 1, 64) + " of " + asked + " a second"
 }

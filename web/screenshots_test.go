@@ -3,6 +3,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -95,7 +96,7 @@ func TestScreenshots(t *testing.T) {
 				if i > 0 {
 					name += fmt.Sprintf("-%d", i+1)
 				}
-				list[orElse(name, "home")] = path
+				list[cmp.Or(name, "home")] = path
 			}
 		}
 		return list

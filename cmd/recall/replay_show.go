@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -141,11 +142,8 @@ func replayBar(r *store.Replay, now time.Time) string {
 	case r.Why != "":
 		text += "  " + r.Why
 	default:
-		pace := r.Pace()
-		if pace == 0 { // not known yet
-			pace = r.RateAt(now)
-		}
-		text += fmt.Sprintf("  %g/s  %s left", math.Round(pace*10)/10, r.Left(now))
+		rate := cmp.Or(r.RateOfLate(), r.RateAt(now)) // what was measured, once it was
+		text += fmt.Sprintf("  %g/s  %s left", math.Round(rate*10)/10, r.Left(now))
 	}
 	if failing := r.Retrying + r.Failed; failing > 0 {
 		text += fmt.Sprintf("  %d failing", failing)
